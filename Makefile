@@ -1,0 +1,137 @@
+# tradecloud-webhook. `make help` lists what there is.
+
+# --- what may be set on the command line, as in `make install DESTDIR=/tmp/x prefix=/usr` ---
+CC         = gcc
+CFLAGS     = -O2 -g
+SERVER     = apache
+PORT       = 8443
+prefix     = /usr/local
+libexecdir = $(prefix)/libexec
+datadir    = $(prefix)/share
+docdir     = $(datadir)/doc/tradecloud-webhook
+mandir     = $(datadir)/man
+sysconfdir = /etc
+spooldir   = /var/spool/tradecloud
+DESTDIR    =
+
+# --- how it is built ---
+WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wcast-qual -Wcast-align \
+            -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wnull-dereference \
+            -Wdouble-promotion -Wimplicit-fallthrough -Werror
+HARDENING = -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIE
+SANITIZE  = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+            -fno-sanitize-recover=all
+CSTD      = -std=c17 -D_GNU_SOURCE -Icommon
+
+COMMON    = $(notdir $(basename $(wildcard common/*.c)))
+UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
+HEADERS   = $(wildcard common/*.h)
+TEST_HEADERS = $(wildcard tests/unit/*.h)
+
+# The program that receives is wholly static: loading shared libraries would take several times as
+# long as receiving an event.
+WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -ljson-c -lcrypto
+
+# The whole command lines are shown by `make V=1`.
+Q$(V) = @
+
+.PHONY: all programs run check check-unit check-system lint format install uninstall clean help
+
+all: programs ## build the programs into build/
+
+programs: build/tradecloud-webhook
+
+build/%.o: common/%.c $(HEADERS) Makefile | build
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+build/%.o: cgi/%.c $(HEADERS) Makefile | build
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+build/tradecloud-webhook: build/webhook.o $(COMMON:%=build/%.o)
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(WEBHOOK_LINK) $(LDFLAGS)
+
+build/unit/%.o: common/%.c $(HEADERS) Makefile | build/unit
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(WARNINGS) $(SANITIZE) -c -o $@ $<
+
+build/unit/test_%.o: tests/unit/test_%.c $(HEADERS) $(TEST_HEADERS) Makefile | build/unit
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(WARNINGS) $(SANITIZE) -c -o $@ $<
+
+build/unit/test_%: build/unit/test_%.o $(COMMON:%=build/unit/%.o)
+	@echo '  LINK $@'
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -ljson-c -lcrypto
+
+build build/unit:
+	mkdir -p $@
+
+run: ## try it: an own server on https://localhost:8443/tradecloud (SERVER=nginx for nginx)
+	@tests/deps build site
+	@$(MAKE) --no-print-directory programs
+	@PORT=$(PORT) /usr/bin/python3 -B tests/system/run.py $(SERVER)
+
+check: ## run all tests
+	@tests/deps build site check
+	@$(MAKE) --no-print-directory -j2 programs $(UNIT:%=build/unit/%)
+	@$(MAKE) --no-print-directory check-unit
+	@$(MAKE) --no-print-directory check-system
+
+check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
+	@for test in $^; do $$test || exit 1; done
+
+check-system: programs # the programs behind the real web servers
+	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/system
+
+lint: ## look for mistakes without running anything
+	@tests/deps build check lint
+	clang-format --dry-run --Werror cgi/*.c common/*.[ch] tests/unit/*.[ch]
+	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
+	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
+	    --inline-suppr --std=c11 -Icommon cgi common
+	shellcheck tests/deps .ci/run
+	mandoc -T lint -W warning cgi/*.8
+
+format: ## format the sources
+	clang-format -i cgi/*.c common/*.[ch] tests/unit/*.[ch]
+
+install: programs ## install the program, its manual, and the web servers' configuration
+	install -d '$(DESTDIR)$(libexecdir)/tradecloud' '$(DESTDIR)$(datadir)/tradecloud' \
+	    '$(DESTDIR)$(mandir)/man8' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sysconfdir)/tradecloud'
+	install -m 755 build/tradecloud-webhook '$(DESTDIR)$(libexecdir)/tradecloud'
+	install -m 644 apache/unavailable.asis '$(DESTDIR)$(datadir)/tradecloud'
+	install -m 644 cgi/tradecloud-webhook.8 '$(DESTDIR)$(mandir)/man8'
+	install -m 644 README.md LICENSE '$(DESTDIR)$(docdir)'
+	$(call install_configuration,apache/apache-location.conf,tradecloud/apache-location.conf)
+	$(call install_configuration,nginx/nginx-location.conf,tradecloud/nginx-location.conf)
+	$(call install_configuration,apache/tradecloud-webhook.conf,apache2/sites-available/tradecloud-webhook.conf)
+	$(call install_configuration,nginx/tradecloud-webhook.conf,nginx/sites-available/tradecloud-webhook.conf)
+	$(call install_configuration,nginx/tradecloud-fcgiwrap.service,systemd/system/tradecloud-fcgiwrap.service)
+	$(call install_configuration,nginx/tradecloud-fcgiwrap.socket,systemd/system/tradecloud-fcgiwrap.socket)
+
+# What an administrator has changed stays: the new version is put beside it.
+define install_configuration
+@target='$(DESTDIR)$(sysconfdir)/$(2)'; mkdir -p "$$(dirname "$$target")"; \
+sed -e 's|/usr/local/libexec|$(libexecdir)|g' -e 's|/usr/local/share|$(datadir)|g' \
+    -e 's|/etc/tradecloud|$(sysconfdir)/tradecloud|g' -e 's|/var/spool/tradecloud|$(spooldir)|g' \
+    $(1) >"$$target.new" && chmod 644 "$$target.new" && \
+if [ ! -e "$$target" ] || cmp -s "$$target" "$$target.new"; then mv "$$target.new" "$$target"; \
+    echo "installed $$target"; \
+else echo "kept $$target as it was; the new version is $$target.new"; fi
+endef
+
+uninstall: ## remove what install installed, but for the configuration
+	rm -f '$(DESTDIR)$(libexecdir)/tradecloud/tradecloud-webhook' \
+	    '$(DESTDIR)$(datadir)/tradecloud/unavailable.asis' \
+	    '$(DESTDIR)$(mandir)/man8/tradecloud-webhook.8' \
+	    '$(DESTDIR)$(docdir)/README.md' '$(DESTDIR)$(docdir)/LICENSE'
+	-rmdir '$(DESTDIR)$(libexecdir)/tradecloud' '$(DESTDIR)$(datadir)/tradecloud' '$(DESTDIR)$(docdir)'
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
