@@ -1,0 +1,84 @@
+#include "envelope.h"
+
+#include "digest.h"
+#include "timestamp.h"
+
+#include <json-c/json.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_safe(struct text text)
+{
+    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    for (size_t i = 0; i < text.length; i++)
+        if (memchr(safe, text.data[i], sizeof safe - 1) == NULL)
+            return false;
+    return text.length <= ENVELOPE_KEY_MAX;
+}
+
+void envelope_identify(struct envelope *envelope, const struct event *event, struct text body)
+{
+    struct text id = event->message_id;
+    if (id.data == NULL)
+        digest_hex(body, envelope->key);
+    else if (is_safe(id))
+        (void)snprintf(envelope->key, sizeof envelope->key, "%.*s", (int)id.length, id.data);
+    else
+        digest_hex(id, envelope->key);
+    envelope->id = id.data == NULL ? text_of(envelope->key) : id;
+}
+
+/* Append `"name":"value",` unless the value is absent. json-c does the escaping. */
+static bool add(struct buffer *head, const char *name, struct text value)
+{
+    if (value.data == NULL)
+        return true;
+    struct json_object *string = json_object_new_string_len(value.data, (int)value.length);
+    const char *json = string == NULL
+                           ? NULL
+                           : json_object_to_json_string_ext(
+                                 string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    bool added = json != NULL && buffer_append_string(head, "\"") &&
+                 buffer_append_string(head, name) && buffer_append_string(head, "\":") &&
+                 buffer_append_string(head, json) && buffer_append_string(head, ",");
+    json_object_put(string);
+    return added;
+}
+
+/* com.tradecloud1.<kind>, and .<eventName> where there is one. */
+static bool add_type(struct buffer *head, const struct event *event)
+{
+    struct buffer type = BUFFER_INIT;
+    bool added = buffer_append_string(&type, "com.tradecloud1.") &&
+                 buffer_append_string(&type, event_kind_name(event->kind)) &&
+                 (event->name.data == NULL ||
+                  (buffer_append_string(&type, ".") &&
+                   buffer_append(&type, event->name.data, event->name.length))) &&
+                 add(head, "type", (struct text){type.data, type.length});
+    buffer_release(&type);
+    return added;
+}
+
+bool envelope_build(struct envelope *envelope, const struct event *event, const char *source,
+                    int64_t time)
+{
+    char stamp[TIMESTAMP_NAME_SIZE];
+    char rfc3339[TIMESTAMP_RFC3339_SIZE];
+    struct buffer *head = &envelope->head;
+    timestamp_name(time, stamp);
+    timestamp_rfc3339(time, rfc3339);
+    (void)snprintf(envelope->name, sizeof envelope->name, "%s_%s_%s.json", stamp,
+                   event_kind_name(event->kind), envelope->key);
+    return buffer_append_string(head, "{") && add(head, "specversion", text_of("1.0")) &&
+           add(head, "id", envelope->id) && add(head, "source", text_of(source)) &&
+           add_type(head, event) && add(head, "subject", event->subject) &&
+           add(head, "time", text_of(rfc3339)) &&
+           add(head, "datacontenttype", text_of("application/json")) &&
+           buffer_append_string(head, "\"data\":");
+}
+
+void envelope_release(struct envelope *envelope)
+{
+    buffer_release(&envelope->head);
+}

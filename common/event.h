@@ -1,0 +1,71 @@
+/*
+ * event: what the JSON body of a Tradecloud webhook is about.
+ *
+ * Nothing public shows a complete body, and members, events and their names are added at any time.
+ * So only the members below are looked at, every one may be missing or of another type, and a body
+ * that fits none of the shapes is of kind EVENT_UNKNOWN, which is received like all others.
+ *
+ *   kind             the top-level member that is an object
+ *   order            orderEvent, singleDeliveryOrderEvent, or its older name simpleOrderEvent
+ *   order-documents  orderDocumentsEvent
+ *   shipment         shipment, or its older name shipmentEvent
+ *
+ *   fact        order, order-documents                shipment               unknown
+ *   name        eventName                             eventName              eventName
+ *   subject     E.orderId, E.id, E.legacyOrderId      E.id                   -
+ *   message id  E.meta.messageId, meta.messageId      meta.messageId         meta.messageId
+ *   time        meta.createdDateTime beside the message id; else
+ *               E.lastUpdatedAt                       E.meta.lastUpdatedAt   -
+ *   version     E.version                             E.version              -
+ *
+ * E is the kind's member; of several places the first that has a value counts. The `meta` inside
+ * of a shipment is the shipment's own, not the message's.
+ */
+#ifndef COMMON_EVENT_H
+#define COMMON_EVENT_H
+
+#include "buffer.h"
+#include "problem.h"
+#include "scan.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum event_kind {
+    EVENT_UNKNOWN,
+    EVENT_ORDER,
+    EVENT_ORDER_DOCUMENTS,
+    EVENT_SHIPMENT,
+};
+
+/* The texts are decoded, may hold any character, NUL too, and are absent instead of empty. They
+ * belong to `values`. */
+struct event {
+    enum event_kind kind;
+    struct text name;
+    struct text subject;
+    struct text message_id;
+    struct text version;
+    bool has_time; /* of creation at Tradecloud */
+    int64_t time;  /* see timestamp.h */
+    struct buffer values;
+};
+
+enum event_verdict {
+    EVENT_READ,
+    EVENT_MALFORMED,  /* not strict JSON, or no object on top: 400 */
+    EVENT_INCOMPLETE, /* JSON as far as it goes, but its end is missing: 400 */
+    EVENT_NO_MEMORY,  /* 503 */
+};
+
+/* Judge the body and read the facts out of it. Where the verdict is not EVENT_READ, `problem` says
+ * what is wrong and `event` holds nothing; else the caller ends with event_release. */
+enum event_verdict event_read(struct text body, struct event *event, struct problem *problem);
+
+/* Free what event_read took. */
+void event_release(struct event *event);
+
+/* The kind as it stands in file names and CloudEvents types: "order-documents". A constant. */
+const char *event_kind_name(enum event_kind kind);
+
+#endif

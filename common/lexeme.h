@@ -1,0 +1,44 @@
+/*
+ * lexeme: the strings, numbers and words of a JSON text (RFC 8259 sections 3, 6 and 7), checked
+ * in place. A part of the scanner: scan.h says what is accepted.
+ *
+ * Each function but cursor_skip_space and lexeme_decode returns true with the cursor behind what
+ * it read, or false with the cursor at the byte that is wrong, or at the end if one is missing.
+ */
+#ifndef COMMON_LEXEME_H
+#define COMMON_LEXEME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cursor {
+    const unsigned char *at;
+    const unsigned char *end;
+    bool incomplete;     /* the bytes ended where more were needed */
+    const char *problem; /* NULL while nothing is wrong; a constant */
+};
+
+/* Note that the byte at the cursor is wrong. Returns false, for the caller to return. */
+bool cursor_invalid(struct cursor *c, const char *problem);
+
+/* Whether the bytes end here. If so it is noted, as every caller needs one more. */
+bool cursor_at_end(struct cursor *c);
+
+/* Move over white space, if any. */
+void cursor_skip_space(struct cursor *c);
+
+/* A string; the cursor stands at its opening quote. */
+bool lexeme_string(struct cursor *c);
+
+/* A number; the cursor stands at its sign or first digit. */
+bool lexeme_number(struct cursor *c);
+
+/* The given word (true, false or null) and no other. */
+bool lexeme_word(struct cursor *c, const char *word);
+
+/* Decode the character at *at, which must stand in a string that lexeme_string accepted, and
+ * move behind it. `out` gets UTF-8: the whole character if it was escaped, one byte of it if not.
+ * Returns how many bytes, 1 to 4. */
+size_t lexeme_decode(const unsigned char **at, unsigned char out[4]);
+
+#endif
