@@ -1,0 +1,25 @@
+/*
+ * config: what the operator set, from the environment (SetEnv, fastcgi_param). The variables are
+ * told in tradecloud-webhook(8). A variable that is set must have a good value: nothing falls
+ * back to a default in silence.
+ */
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include "problem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config {
+    const char *spool;   /* TRADECLOUD_SPOOL: an absolute path */
+    uint64_t max_body;   /* TRADECLOUD_MAX_BODY: bytes, 1 to 1 GiB */
+    uint64_t min_free;   /* TRADECLOUD_MIN_FREE: bytes */
+    const char *api_url; /* TRADECLOUD_API_URL: the source of every event */
+};
+
+/* Read all variables; the strings belong to the environment. Returns false, with the variable and
+ * what is wrong with it as the problem (503), if one is bad. */
+bool config_read(struct config *config, struct problem *problem);
+
+#endif

@@ -1,0 +1,80 @@
+#include "process.h"
+
+#include "response.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HANDLER_STACK_SIZE = 32768 };
+
+/* The signals that end the process, each with its line for the log. */
+static const struct ending {
+    int number;
+    const char *line;
+} endings[] = {
+#define ENDING(number, reason)                                                                     \
+    {                                                                                              \
+        number, "outcome=failed status=503 reason=\"" reason "\"\n"                                \
+    }
+    ENDING(SIGALRM, "the deadline passed: the body did not arrive in time, or the disk is stuck"),
+    ENDING(SIGTERM, "SIGTERM: stopped from outside before the answer"),
+    ENDING(SIGSEGV, "SIGSEGV: a defect of this program; please report it"),
+    ENDING(SIGBUS, "SIGBUS: a defect of this program or of the machine; please report it"),
+    ENDING(SIGABRT, "SIGABRT: a defect of this program; please report it"),
+    ENDING(SIGFPE, "SIGFPE: a defect of this program; please report it"),
+    ENDING(SIGILL, "SIGILL: this machine cannot run this program; build it here"),
+#undef ENDING
+};
+
+/* Only calls what signal-safety(7) allows. */
+static void end(int number)
+{
+    response_emergency();
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        if (endings[i].number != number)
+            continue;
+        ssize_t written = write(STDERR_FILENO, endings[i].line, strlen(endings[i].line));
+        (void)written;
+    }
+    _exit(1);
+}
+
+/* If even /dev/null cannot be opened, the first use of the closed descriptor fails by itself. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        (void)close(fd);
+}
+
+static void catch_signals(void)
+{
+    static char stack[HANDLER_STACK_SIZE];
+    const stack_t handler_stack = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = end, .sa_flags = SA_ONSTACK};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    /* Of these calls none can fail: the arguments are constant. */
+    (void)sigaltstack(&handler_stack, NULL);
+    (void)sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        (void)sigaction(endings[i].number, &action, NULL);
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void process_start(unsigned seconds)
+{
+    open_standard_descriptors();
+    (void)umask(007);
+    catch_signals();
+    (void)alarm(seconds);
+}

@@ -1,0 +1,219 @@
+#include "unit.h"
+
+#include "digest.h"
+#include "log.h"
+#include "rejection.h"
+
+#include <string.h>
+
+static const int64_t NOW = 1745402513812; /* 2025-04-23T10:01:53.812Z */
+
+static const struct problem REASON = {400, "at byte 7: a comma is missing"};
+
+/* Build the head of a request and make a string of it. */
+static void build(const struct request *request, const struct problem *problem, struct buffer *head,
+                  char name[REJECTION_NAME_SIZE])
+{
+    assert_true(rejection_build(request, problem, NOW, head, name));
+    assert_true(buffer_append(head, "", 1));
+}
+
+static void test_all_lines(void **state)
+{
+    (void)state;
+    char name[REJECTION_NAME_SIZE];
+    struct buffer head = BUFFER_INIT;
+    const struct request request = {
+        .method_name = "POST",
+        .path_info = "/orders",
+        .content_type = "application/json; charset=utf-8",
+        .remote_addr = "2001:db8::1",
+        .auth_type = "Basic",
+        .content_length = "12",
+    };
+    build(&request, &REASON, &head, name);
+    assert_string_equal(head.data, "Status: 400\n"
+                                   "Reason: at byte 7: a comma is missing\n"
+                                   "Received: 2025-04-23T10:01:53.812Z\n"
+                                   "Method: POST\n"
+                                   "Path: /orders\n"
+                                   "Content-Type: application/json; charset=utf-8\n"
+                                   "Remote-Address: 2001:db8::1\n"
+                                   "\n");
+    buffer_release(&head);
+}
+
+static void test_lines_that_are_missing(void **state)
+{
+    (void)state;
+    char name[REJECTION_NAME_SIZE];
+    struct buffer head = BUFFER_INIT;
+    const struct request request = {0};
+    build(&request, &REASON, &head, name);
+    assert_string_equal(head.data, "Status: 400\n"
+                                   "Reason: at byte 7: a comma is missing\n"
+                                   "Received: 2025-04-23T10:01:53.812Z\n"
+                                   "\n");
+    buffer_release(&head);
+}
+
+static const struct escape {
+    const char *value;
+    const char *line;
+} escapes[] = {
+    {"plain", "\nPath: plain\n"},
+    {"/a b=c", "\nPath: /a b=c\n"},
+    {"/x\nStatus: 200", "\nPath: /x\\nStatus: 200\n"},
+    {"/x\r\n\r\nbody", "\nPath: /x\\r\\n\\r\\nbody\n"},
+    {"a\"b\\c", "\nPath: a\\\"b\\\\c\n"},
+    {"\x1b[2J\x7f\t", "\nPath: \\x1b[2J\\x7f\\t\n"},
+    {"/\xc3\xa9", "\nPath: /\\xc3\\xa9\n"},
+    {"/\xc2\x85", "\nPath: /\\xc2\\x85\n"},
+};
+
+/* What the sender chose can neither forge a line nor end the head. */
+static void test_escapes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+        char name[REJECTION_NAME_SIZE];
+        struct buffer head = BUFFER_INIT;
+        const struct request request = {.path_info = escapes[i].value};
+        build(&request, &REASON, &head, name);
+        const char *end = strstr(head.data, "\n\n");
+        if (strstr(head.data, escapes[i].line) == NULL || end == NULL || end[2] != '\0')
+            fail_msg("row %zu: %s", i, head.data);
+        buffer_release(&head);
+    }
+}
+
+static void test_escapes_everywhere(void **state)
+{
+    (void)state;
+    char name[REJECTION_NAME_SIZE];
+    struct buffer head = BUFFER_INIT;
+    const struct problem problem = {415, "r\nr"};
+    const struct request request = {
+        .method_name = "m\nm",
+        .path_info = "p\np",
+        .content_type = "c\nc",
+        .remote_addr = "a\na",
+    };
+    build(&request, &problem, &head, name);
+    assert_string_equal(head.data, "Status: 415\n"
+                                   "Reason: r\\nr\n"
+                                   "Received: 2025-04-23T10:01:53.812Z\n"
+                                   "Method: m\\nm\n"
+                                   "Path: p\\np\n"
+                                   "Content-Type: c\\nc\n"
+                                   "Remote-Address: a\\na\n"
+                                   "\n");
+    buffer_release(&head);
+}
+
+static void test_cuts_long_values(void **state)
+{
+    (void)state;
+    char name[REJECTION_NAME_SIZE];
+    char path[3 * LOG_VALUE_MAX];
+    struct buffer head = BUFFER_INIT;
+    memset(path, 'p', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    const struct request request = {.path_info = path, .content_type = "text/xml"};
+    build(&request, &REASON, &head, name);
+    const char *line = strstr(head.data, "\nPath: ppp");
+    assert_non_null(line);
+    const char *end = strchr(line + 1, '\n');
+    assert_non_null(end);
+    assert_true(end - line < LOG_VALUE_MAX + 16);
+    assert_memory_equal(end - 4, "p...", 4);
+    assert_string_equal(end, "\nContent-Type: text/xml\n\n");
+    buffer_release(&head);
+}
+
+/* As a reader takes such a file apart: at the first empty line. */
+static void test_body_behind_the_empty_line(void **state)
+{
+    static const struct text bodies[] = {
+        {"{\"a\":1", 6}, {"\n\n\n", 3}, {"\0\xff\r\n\0", 5}, {"Status: 200\n\n", 13}};
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        char name[REJECTION_NAME_SIZE];
+        struct buffer file = BUFFER_INIT;
+        struct request request = {.method_name = "PUT", .body = BUFFER_INIT};
+        assert_true(buffer_append(&request.body, bodies[i].data, bodies[i].length));
+        assert_true(rejection_build(&request, &REASON, NOW, &file, name));
+        assert_true(buffer_append(&file, bodies[i].data, bodies[i].length));
+        const char *body = memmem(file.data, file.length, "\n\n", 2);
+        assert_non_null(body);
+        size_t length = (size_t)(file.data + file.length - (body + 2));
+        if (length != bodies[i].length || memcmp(body + 2, bodies[i].data, length) != 0)
+            fail_msg("body %zu: %zu bytes of %zu", i, length, bodies[i].length);
+        buffer_release(&file);
+        request_release(&request);
+    }
+}
+
+static void test_appends(void **state)
+{
+    (void)state;
+    char name[REJECTION_NAME_SIZE];
+    struct buffer head = BUFFER_INIT;
+    const struct request request = {0};
+    assert_true(buffer_append_string(&head, "before:"));
+    build(&request, &REASON, &head, name);
+    assert_memory_equal(head.data, "before:Status: 400\n", 19);
+    buffer_release(&head);
+}
+
+/* The name of a body rejected at a time; the head is of no interest. */
+static void name_of(struct text bytes, int64_t time, char name[REJECTION_NAME_SIZE])
+{
+    struct buffer head = BUFFER_INIT;
+    struct request request = {.body = BUFFER_INIT};
+    assert_true(buffer_append(&request.body, bytes.data, bytes.length));
+    assert_true(rejection_build(&request, &REASON, time, &head, name));
+    buffer_release(&head);
+    request_release(&request);
+}
+
+static void test_name(void **state)
+{
+    (void)state;
+    char name[REJECTION_NAME_SIZE];
+    name_of(text_of("abc"), NOW, name);
+    assert_string_equal(name, "20250423T100153.812Z_rejected_"
+                              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+                              ".txt");
+    name_of(text_of(""), 0, name);
+    assert_string_equal(name, "19700101T000000.000Z_rejected_"
+                              "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+                              ".txt");
+}
+
+/* Two bodies never share a file. */
+static void test_names_differ(void **state)
+{
+    (void)state;
+    char name[REJECTION_NAME_SIZE];
+    char other[REJECTION_NAME_SIZE];
+    name_of((struct text){"a\0b", 3}, NOW, name);
+    name_of((struct text){"a\0c", 3}, NOW, other);
+    assert_string_not_equal(name, other);
+    name_of((struct text){"a\0b", 3}, NOW + 1, other);
+    assert_string_not_equal(name, other);
+    name_of((struct text){"a\0b", 3}, NOW, other);
+    assert_string_equal(name, other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_lines),        cmocka_unit_test(test_lines_that_are_missing),
+        cmocka_unit_test(test_escapes),          cmocka_unit_test(test_escapes_everywhere),
+        cmocka_unit_test(test_cuts_long_values), cmocka_unit_test(test_body_behind_the_empty_line),
+        cmocka_unit_test(test_appends),          cmocka_unit_test(test_name),
+        cmocka_unit_test(test_names_differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
