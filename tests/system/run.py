@@ -1,0 +1,89 @@
+"""make run: a site to play with, and a line for every file that lands in its spool."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+from server import SERVERS, USER, Authority
+
+EVENT = {
+    "eventName": "OrderIssuedByBuyer",
+    "orderEvent": {
+        "orderId": "902a8f50-b7da-11e5-a837-0800200c9a66-PO-1001",
+        "version": 1,
+        "lines": [{"position": "0001", "item": {"number": "12345", "name": "Round tube ø60"},
+                   "deliverySchedule": [{"date": "2026-12-01", "quantity": 78.90}]}],
+    },
+    "meta": {"messageId": "2f0c5cf2-51b1-4d2f-9c39-6f2b7ac1d0e4",
+             "createdDateTime": "2026-11-23T10:01:53.812Z"},
+}
+
+
+def explain(site):
+    curl = f"curl --cacert {site.authority.ca} -u {USER}:{site.password}"
+    post = f"{curl} -H 'Content-Type: application/json'"
+    print(f"""
+tradecloud-webhook behind {site.name}:
+
+  URL       {site.url}
+  user      {USER}
+  password  {site.password}
+  spool     {site.spool}
+
+In another terminal, send an order event (202, a new file); the same again (200, no second file):
+
+  {post} -d '{json.dumps(EVENT, ensure_ascii=False)}' {site.url}
+
+Something that is not JSON (400, kept in rejected/), and nobody authenticated (401):
+
+  {post} -d 'no JSON' {site.url}
+  curl --cacert {site.authority.ca} -d '{{}}' {site.url}
+
+Ctrl-C ends it and removes everything. Files as they land:
+""", flush=True)
+
+
+def follow(site):
+    """Print each file once."""
+    seen = set()
+    while True:
+        for state in ("new", "rejected"):
+            for path in site.entries(state):
+                if path not in seen:
+                    seen.add(path)
+                    print(f"  {state}/{path.name}  {path.stat().st_size} bytes", flush=True)
+        dead = [p for p in site.processes if p.poll() is not None]
+        if dead:
+            sys.exit(f"{site.name} has ended by itself:\n{site.log()}")
+        time.sleep(0.2)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def main():
+    name = sys.argv[1]
+    if name not in SERVERS:
+        sys.exit(f"SERVER={name} is not one of: {', '.join(SERVERS)}")
+    signal.signal(signal.SIGTERM, interrupt)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tradecloud-webhook."))
+    directory.chmod(0o755)
+    try:
+        authority = Authority(directory / "ca")
+        with SERVERS[name](directory / name, authority, int(os.environ.get("PORT", 8443))) as site:
+            explain(site)
+            follow(site)
+    except KeyboardInterrupt:
+        print("\nended", flush=True)
+    finally:
+        shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
