@@ -38,6 +38,8 @@ Q$(V) = @
 
 .PHONY: all programs run check check-unit check-system lint format install uninstall clean help
 
+.SECONDARY:
+
 all: programs ## build the programs into build/
 
 programs: build/tradecloud-webhook
