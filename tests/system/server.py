@@ -64,12 +64,13 @@ class Authority:
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         ca_key = directory / "ca-key.pem"
         run("openssl", "req", "-x509", *new_key, "-keyout", ca_key, "-out", self.ca, "-days", "30",
-            "-subj", "/CN=throw-away CA", **quiet)
+            "-subj", "/CN=throw-away CA", "-addext", "keyUsage=critical,keyCertSign", **quiet)
         request = directory / "request.pem"
         run("openssl", "req", *new_key, "-keyout", self.key, "-out", request,
             "-subj", "/CN=localhost", **quiet)
         extensions = directory / "extensions"
-        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+                              "authorityKeyIdentifier=keyid\nextendedKeyUsage=serverAuth\n")
         run("openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key,
             "-out", self.certificate, "-days", "30", "-extfile", extensions, **quiet)
 

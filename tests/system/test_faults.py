@@ -347,6 +347,7 @@ def test_sender_breaks_off(site, chunked, share):
     check_repaired(site)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_tls_versions(site):
     """1.2 and 1.3 are spoken, nothing older, whatever the client would like."""
     for version, works in (("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)):

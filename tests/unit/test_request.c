@@ -509,6 +509,8 @@ static const struct media_type {
     {"text/xml", false},
     {"text/plain", false},
     {"text/x+json", false},
+    {"text/xxxxxxxjson", false}, /* as long as application/json */
+    {"text/vnd.tradecloud.v2+json", false},
     {"xapplication/json", false},
     {"json", false},
     {"/json", false},

@@ -371,7 +371,7 @@ static pid_t copy_in_child(int from, int to, int other, useconds_t pause)
     assert_true(child >= 0);
     if (child != 0)
         return child;
-    static char piece[4096];
+    static char piece[65536];
     ssize_t length;
     (void)close(other);
     while ((length = read(from, piece, sizeof piece)) > 0) {
@@ -401,7 +401,7 @@ static void test_slow_reader_and_signals(void **state)
     memset(id, 'i', MEGABYTE);
     int file = memory_file();
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    pid_t child = copy_in_child(ends[0], file, ends[1], 500);
+    pid_t child = copy_in_child(ends[0], file, ends[1], 5000);
     assert_int_equal(close(ends[0]), 0);
     assert_int_equal(sigaction(SIGALRM, &interrupt, &before), 0);
     replace_stdout(ends[1]);
@@ -458,24 +458,30 @@ static void emergency_after_problem(void)
 }
 
 /* Each time a single allocation is too large at another place. */
-static void store_without_memory(size_t length)
+static void store_without_memory(size_t length, char filling)
 {
     char *id = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (id == MAP_FAILED)
         _exit(1);
-    memset(id, 'i', length);
+    memset(id, filling, length);
     if (response_stored((struct text){id, length}, "file", false))
         _exit(2);
 }
 
 static void no_memory_for_object(void)
 {
-    store_without_memory(65 * MEGABYTE);
+    store_without_memory(65 * MEGABYTE, 'i');
 }
 
+static void no_memory_for_text(void)
+{
+    store_without_memory(40 * MEGABYTE, 'i');
+}
+
+/* Each byte is written as six. */
 static void no_memory_for_answer(void)
 {
-    store_without_memory(40 * MEGABYTE);
+    store_without_memory(7 * MEGABYTE, '\x01');
 }
 
 static void assert_is_emergency(struct answer *answer)
@@ -494,7 +500,8 @@ static void assert_is_emergency(struct answer *answer)
 static void test_emergency(void **state)
 {
     static void (*const programs[])(void) = {response_emergency, emergency_twice,
-                                             no_memory_for_object, no_memory_for_answer};
+                                             no_memory_for_object, no_memory_for_text,
+                                             no_memory_for_answer};
     (void)state;
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
         struct answer answer = take_apart(output_of(programs[i]));

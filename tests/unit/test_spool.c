@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -453,6 +454,23 @@ static void test_stores(void **state)
     assert_int_equal(count_descriptors(), before);
 }
 
+/* Whoever else may read it, the web server's umask does not decide. */
+static void test_mode(void **state)
+{
+    struct problem problem;
+    struct spool spool = open_spool(0);
+    (void)state;
+    (void)umask(0);
+    enum spool_outcome outcome = store(&spool, "a.json", "content", &problem);
+    bool rejected = reject(&spool, "a.txt", "content", &problem);
+    (void)umask(UMASK);
+    assert_int_equal(outcome, SPOOL_STORED);
+    assert_true(rejected);
+    assert_entry(SPOOL_NEW, "a.json", text_of("content"));
+    assert_entry(SPOOL_REJECTED, "a.txt", text_of("content"));
+    spool_close(&spool);
+}
+
 static const struct parts {
     struct text parts[SPOOL_PARTS_MAX];
     int count;
@@ -501,6 +519,76 @@ static void test_large_entry(void **state)
     assert_entry(SPOOL_NEW, "large", (struct text){bytes, length});
     test_free(bytes);
     spool_close(&spool);
+}
+
+/* The file size limit makes each write a short one, until the tracing parent raises it. */
+enum { SHORT_WRITE = 10 };
+
+static int short_writes_program(void)
+{
+    static const char content[] = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const struct text parts[] = {{content, 25}, {content + 25, 5}, {content + 30, 32}};
+    const struct rlimit limit = {SHORT_WRITE, RLIM_INFINITY};
+    struct spool spool;
+    struct problem problem;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
+    (void)raise(SIGSTOP);
+    CHECK(spool_open(&spool, spool_path, 0, &problem));
+    CHECK(spool_store(&spool, "a.json", parts, 3, &problem) == SPOOL_STORED);
+    CHECK(holds(path_of("new", "a.json"), content, sizeof content - 1));
+    CHECK(count_all() == 1);
+    return 0;
+}
+
+/* The size of the one file in tmp/, if there is one. */
+static rlim_t size_in_tmp(void)
+{
+    rlim_t size = 0;
+    DIR *directory = opendir(path_in_spool("tmp"));
+    if (directory == NULL)
+        return 0;
+    for (const struct dirent *entry = readdir(directory); entry != NULL;
+         entry = readdir(directory)) {
+        struct stat status;
+        if (fstatat(dirfd(directory), entry->d_name, &status, 0) == 0 && S_ISREG(status.st_mode))
+            size = (rlim_t)status.st_size;
+    }
+    (void)closedir(directory);
+    return size;
+}
+
+/* Let a stopped child run on, to its end. Returns how often its limit had to be raised. */
+static int raise_limit_on_and_on(pid_t child, int *status)
+{
+    struct rlimit limit = {SHORT_WRITE, RLIM_INFINITY};
+    int raised = 0;
+    while (waitpid(child, status, 0) == child && WIFSTOPPED(*status)) {
+        if (size_in_tmp() == limit.rlim_cur) {
+            limit.rlim_cur += SHORT_WRITE;
+            assert_int_equal(prlimit(child, RLIMIT_FSIZE, &limit, NULL), 0);
+            raised++;
+        }
+        bool ours = WSTOPSIG(*status) == SIGTRAP || WSTOPSIG(*status) == SIGSTOP;
+        assert_int_equal(
+            ptrace(PTRACE_SYSCALL, child, NULL, ours ? NULL : (void *)(intptr_t)WSTOPSIG(*status)),
+            0);
+    }
+    return raised;
+}
+
+static void test_short_writes(void **state)
+{
+    int status;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(short_writes_program());
+    int raised = raise_limit_on_and_on(child, &status);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(raised, 6);
 }
 
 static void test_names(void **state)
@@ -1176,8 +1264,10 @@ int main(void)
         IN_PLACE(test_refuses_directories),
         IN_PLACE(test_missing_parent),
         IN_PLACE(test_stores),
+        IN_PLACE(test_mode),
         IN_PLACE(test_empty_parts),
         IN_PLACE(test_large_entry),
+        IN_PLACE(test_short_writes),
         IN_PLACE(test_names),
         IN_PLACE(test_leaves_tmp_alone),
         IN_PLACE(test_duplicates),
