@@ -7,6 +7,7 @@
 
 /* A body is held in memory, and json-c counts bytes in an int. */
 #define MAX_BODY_LIMIT (UINT64_C(1) << 30)
+#define TIMEOUT_LIMIT  300
 
 static const char *variable(const char *name, const char *fallback)
 {
@@ -14,37 +15,42 @@ static const char *variable(const char *name, const char *fallback)
     return value == NULL ? fallback : value;
 }
 
-static bool read_bytes(const char *name, const char *fallback, uint64_t low, uint64_t high,
-                       uint64_t *bytes, struct problem *problem)
+static bool read_number(const char *name, const char *fallback, uint64_t low, uint64_t high,
+                        uint64_t *number, struct problem *problem)
 {
     const char *value = variable(name, fallback);
     errno = 0;
-    *bytes = strtoumax(value, NULL, 10);
+    *number = strtoumax(value, NULL, 10);
     if (*value == '\0' || strspn(value, "0123456789") != strlen(value) || errno != 0 ||
-        *bytes < low || *bytes > high)
+        *number < low || *number > high)
         return problem_set(problem, 503,
-                           "%s=%s is not a number of bytes from %" PRIu64 " to %" PRIu64
+                           "%s=%s is not a number from %" PRIu64 " to %" PRIu64
                            ": write digits only, no unit",
                            name, value, low, high);
     return true;
 }
 
+/* Without a fallback, a variable that is not set gives NULL. */
 static bool read_path(const char *name, const char *fallback, const char **path,
                       struct problem *problem)
 {
     *path = variable(name, fallback);
-    if (**path != '/')
+    if (*path != NULL && **path != '/')
         return problem_set(problem, 503, "%s=%s is not an absolute path", name, *path);
     return true;
 }
 
-/* It stands in every event as the CloudEvents source, so it must be a URI as it is (RFC 3986). */
+/* The URL stands in events as the CloudEvents source, so it must be a URI as it is (RFC 3986); and
+ * paths are appended to it, so it has no query. Whether plain http is allowed is the API's to say.
+ * Without a fallback, a variable that is not set gives NULL. */
 static bool read_url(const char *name, const char *fallback, const char **url,
                      struct problem *problem)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                  "0123456789-._~:/?#[]@!$&'()*+,;=%";
+                                  "0123456789-._~:/[]!$&'()*+,;=%";
     *url = variable(name, fallback);
+    if (*url == NULL)
+        return true;
     bool scheme = strncmp(*url, "https://", 8) == 0 || strncmp(*url, "http://", 7) == 0;
     if (!scheme || strspn(*url, allowed) != strlen(*url))
         return problem_set(problem, 503, "%s=%s is not an https URL", name, *url);
@@ -54,10 +60,15 @@ static bool read_url(const char *name, const char *fallback, const char **url,
 bool config_read(struct config *config, struct problem *problem)
 {
     return read_path("TRADECLOUD_SPOOL", "/var/spool/tradecloud", &config->spool, problem) &&
-           read_bytes("TRADECLOUD_MAX_BODY", "33554432", 1, MAX_BODY_LIMIT, &config->max_body,
-                      problem) &&
-           read_bytes("TRADECLOUD_MIN_FREE", "67108864", 0, INT64_MAX, &config->min_free,
-                      problem) &&
+           read_number("TRADECLOUD_MAX_BODY", "33554432", 1, MAX_BODY_LIMIT, &config->max_body,
+                       problem) &&
+           read_number("TRADECLOUD_MIN_FREE", "67108864", 0, INT64_MAX, &config->min_free,
+                       problem) &&
            read_url("TRADECLOUD_API_URL", "https://api.accp.tradecloud1.com/v2", &config->api_url,
-                    problem);
+                    problem) &&
+           read_url("TRADECLOUD_LEGACY_API_URL", NULL, &config->legacy_api_url, problem) &&
+           read_path("TRADECLOUD_NETRC", "/etc/tradecloud/netrc", &config->netrc, problem) &&
+           read_path("TRADECLOUD_CA_FILE", NULL, &config->ca_file, problem) &&
+           read_number("TRADECLOUD_TIMEOUT", "25", 1, TIMEOUT_LIMIT, &config->timeout, problem) &&
+           read_path("TRADECLOUD_FETCH_PROGRAM", FETCH_PROGRAM, &config->fetch_program, problem);
 }

@@ -12,10 +12,15 @@
 #include <stdint.h>
 
 struct config {
-    const char *spool;   /* TRADECLOUD_SPOOL: an absolute path */
-    uint64_t max_body;   /* TRADECLOUD_MAX_BODY: bytes, 1 to 1 GiB */
-    uint64_t min_free;   /* TRADECLOUD_MIN_FREE: bytes */
-    const char *api_url; /* TRADECLOUD_API_URL: the source of every event */
+    const char *spool;          /* TRADECLOUD_SPOOL: an absolute path */
+    uint64_t max_body;          /* TRADECLOUD_MAX_BODY: bytes, 1 to 1 GiB */
+    uint64_t min_free;          /* TRADECLOUD_MIN_FREE: bytes */
+    const char *api_url;        /* TRADECLOUD_API_URL: the source of every event */
+    const char *legacy_api_url; /* TRADECLOUD_LEGACY_API_URL; NULL: none */
+    const char *netrc;          /* TRADECLOUD_NETRC: an absolute path */
+    const char *ca_file;        /* TRADECLOUD_CA_FILE: an absolute path; NULL: the system's CAs */
+    uint64_t timeout;           /* TRADECLOUD_TIMEOUT: seconds, 1 to 300 */
+    const char *fetch_program;  /* TRADECLOUD_FETCH_PROGRAM: an absolute path */
 };
 
 /* Read all variables; the strings belong to the environment. Returns false, with the variable and

@@ -6,14 +6,15 @@
 
 #include <openssl/sha.h>
 
-void digest_hex(struct text bytes, char hex[DIGEST_HEX_SIZE])
+void digest_hex(const struct text *parts, int count, char hex[DIGEST_HEX_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
     unsigned char hash[SHA256_DIGEST_LENGTH];
     SHA256_CTX context;
     /* These return 1 whatever they are given. */
     (void)SHA256_Init(&context);
-    (void)SHA256_Update(&context, bytes.data, bytes.length);
+    for (int i = 0; i < count; i++)
+        (void)SHA256_Update(&context, parts[i].data, parts[i].length);
     (void)SHA256_Final(hash, &context);
     for (size_t i = 0; i < sizeof hash; i++) {
         hex[2 * i] = digits[hash[i] >> 4];

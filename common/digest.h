@@ -8,7 +8,8 @@
 
 enum { DIGEST_HEX_SIZE = 64 + 1 };
 
-/* The SHA-256 of the bytes as 64 lower-case hexadecimal digits and a NUL. Cannot fail. */
-void digest_hex(struct text bytes, char hex[DIGEST_HEX_SIZE]);
+/* The SHA-256 of `count` parts, one after the other, as 64 lower-case hexadecimal digits and a NUL.
+ * Cannot fail. */
+void digest_hex(const struct text *parts, int count, char hex[DIGEST_HEX_SIZE]);
 
 #endif

@@ -17,15 +17,25 @@ static bool is_safe(struct text text)
     return text.length <= ENVELOPE_KEY_MAX;
 }
 
+static bool is_fetched(const struct event *event)
+{
+    return event->kind >= EVENT_ORDER_FETCHED;
+}
+
 void envelope_identify(struct envelope *envelope, const struct event *event, struct text body)
 {
-    struct text id = event->message_id;
-    if (id.data == NULL)
-        digest_hex(body, envelope->key);
-    else if (is_safe(id))
+    const struct text id = event->message_id;
+    const struct text separator = {"", 1};
+    const struct text state[] = {event->subject, separator, event->version, separator,
+                                 event->updated};
+    if (id.data != NULL && is_safe(id))
         (void)snprintf(envelope->key, sizeof envelope->key, "%.*s", (int)id.length, id.data);
+    else if (id.data != NULL)
+        digest_hex(&id, 1, envelope->key);
+    else if (is_fetched(event) && (event->version.data != NULL || event->updated.data != NULL))
+        digest_hex(state, 5, envelope->key);
     else
-        digest_hex(id, envelope->key);
+        digest_hex(&body, 1, envelope->key);
     envelope->id = id.data == NULL ? text_of(envelope->key) : id;
 }
 

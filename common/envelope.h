@@ -29,8 +29,10 @@ struct envelope {
 
 /*
  * The key, by which a message is told from others of its kind: the message id if it consists of
- * [A-Za-z0-9._-] and fits, else the SHA-256 of the message id, or of the whole body where there is
- * none. Fills key and id; the id lives as long as the event and the envelope.
+ * [A-Za-z0-9._-] and fits, else its SHA-256. Without a message id it is the SHA-256 of a fetched
+ * object's id, version and last update (joined by NULs), and where there is neither of those two,
+ * or it is an event, of the whole body. Fills key and id; the id lives as long as the event and the
+ * envelope.
  */
 void envelope_identify(struct envelope *envelope, const struct event *event, struct text body);
 

@@ -3,6 +3,7 @@
 #include "timestamp.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* What is looked up in each shape of event. */
 enum field {
@@ -65,6 +66,9 @@ const char *event_kind_name(enum event_kind kind)
         [EVENT_ORDER] = "order",
         [EVENT_ORDER_DOCUMENTS] = "order-documents",
         [EVENT_SHIPMENT] = "shipment",
+        [EVENT_ORDER_FETCHED] = "order-fetched",
+        [EVENT_SHIPMENT_FETCHED] = "shipment-fetched",
+        [EVENT_LEGACY_ORDER_FETCHED] = "legacy-order-fetched",
     };
     return names[kind];
 }
@@ -153,42 +157,95 @@ static bool take_facts(struct event *event, const struct members *members)
 }
 
 /* Room for all values at once, so that the texts stay where they are. */
-static bool reserve(struct event *event, const struct members *members)
+static bool reserve(struct event *event, const struct scan_member *members, size_t count)
 {
-    const struct scan_member *all = (const struct scan_member *)members;
     size_t length = 0;
-    for (size_t i = 0; i < MEMBERS; i++)
-        if (all[i].type != SCAN_ABSENT)
-            length += all[i].raw.length;
+    for (size_t i = 0; i < count; i++)
+        if (members[i].type != SCAN_ABSENT)
+            length += members[i].raw.length;
     return buffer_reserve(&event->values, length);
 }
 
-static enum event_verdict judge(const struct scan_result *result, struct problem *problem)
+static enum event_verdict judge(const struct scan_result *result, int status, const char *what,
+                                struct problem *problem)
 {
     if (result->verdict != SCAN_VALID) {
-        problem_set(problem, 400, "the body is not JSON: at byte %zu: %s", result->offset,
+        problem_set(problem, status, "%s is not JSON: at byte %zu: %s", what, result->offset,
                     result->problem);
         return result->verdict == SCAN_INCOMPLETE ? EVENT_INCOMPLETE : EVENT_MALFORMED;
     }
     if (result->top == SCAN_OBJECT)
         return EVENT_READ;
-    problem_set(problem, 400, "the body is JSON, but not an object");
+    problem_set(problem, status, "%s is JSON, but not an object", what);
     return EVENT_MALFORMED;
+}
+
+static enum event_verdict no_memory(struct event *event, struct problem *problem)
+{
+    event_release(event);
+    problem_memory(problem);
+    return EVENT_NO_MEMORY;
 }
 
 enum event_verdict event_read(struct text body, struct event *event, struct problem *problem)
 {
     struct members members = {0};
     struct scan_result result = find_members(body, &members);
-    enum event_verdict verdict = judge(&result, problem);
+    enum event_verdict verdict = judge(&result, 400, "the body", problem);
     *event = (struct event){.values = BUFFER_INIT};
     if (verdict != EVENT_READ)
         return verdict;
-    if (reserve(event, &members) && take_facts(event, &members))
+    if (reserve(event, (const struct scan_member *)&members, MEMBERS) &&
+        take_facts(event, &members))
+        return EVENT_READ;
+    return no_memory(event, problem);
+}
+
+/* The members of an object that the API answered. */
+enum object_field { OBJECT_ID, OBJECT_LEGACY_ID, OBJECT_VERSION, OBJECT_UPDATED, OBJECT_FIELDS };
+
+static bool equal(struct text a, struct text b)
+{
+    return a.data != NULL && a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+}
+
+static bool is_asked_for(enum event_kind kind, struct text asked, struct text id,
+                         struct text legacy_id)
+{
+    if (kind != EVENT_LEGACY_ORDER_FETCHED)
+        return equal(id, asked);
+    return equal(id, asked) || equal(legacy_id, asked) ||
+           (id.data == NULL && legacy_id.data == NULL);
+}
+
+enum event_verdict event_read_object(enum event_kind kind, struct text id, struct text body,
+                                     struct event *event, struct problem *problem)
+{
+    struct scan_member members[OBJECT_FIELDS] = {
+        [OBJECT_ID] = {.path = "id"},
+        [OBJECT_LEGACY_ID] = {.path = "legacyOrderId"},
+        [OBJECT_VERSION] = {.path = "version"},
+        [OBJECT_UPDATED] = {.path = kind == EVENT_SHIPMENT_FETCHED ? "meta.lastUpdatedAt"
+                                                                   : "lastUpdatedAt"},
+    };
+    struct scan_result result = scan(body.data, body.length, members, OBJECT_FIELDS);
+    enum event_verdict verdict = judge(&result, 502, "the API's answer", problem);
+    struct text found;
+    struct text legacy;
+    *event = (struct event){.kind = kind, .subject = id, .values = BUFFER_INIT};
+    if (verdict != EVENT_READ)
+        return verdict;
+    if (!reserve(event, members, OBJECT_FIELDS) || !take(event, &members[OBJECT_ID], &found) ||
+        !take(event, &members[OBJECT_LEGACY_ID], &legacy) ||
+        !take(event, &members[OBJECT_VERSION], &event->version) ||
+        !take(event, &members[OBJECT_UPDATED], &event->updated))
+        return no_memory(event, problem);
+    event->has_time = event->updated.data != NULL && timestamp_parse(event->updated, &event->time);
+    if (is_asked_for(kind, id, found, legacy))
         return EVENT_READ;
     event_release(event);
-    problem_memory(problem);
-    return EVENT_NO_MEMORY;
+    problem_set(problem, 502, "the API's answer is about another object than the one asked for");
+    return EVENT_MALFORMED;
 }
 
 void event_release(struct event *event)

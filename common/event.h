@@ -36,6 +36,10 @@ enum event_kind {
     EVENT_ORDER,
     EVENT_ORDER_DOCUMENTS,
     EVENT_SHIPMENT,
+    /* Objects fetched from the API: no events, but spooled alike. */
+    EVENT_ORDER_FETCHED,
+    EVENT_SHIPMENT_FETCHED,
+    EVENT_LEGACY_ORDER_FETCHED,
 };
 
 /* The texts are decoded, may hold any character, NUL too, and are absent instead of empty. They
@@ -46,8 +50,9 @@ struct event {
     struct text subject;
     struct text message_id;
     struct text version;
-    bool has_time; /* of creation at Tradecloud */
-    int64_t time;  /* see timestamp.h */
+    struct text updated; /* an object's last update, as it is written; absent for events */
+    bool has_time;       /* of creation at Tradecloud; for an object, of its last update */
+    int64_t time;        /* see timestamp.h */
     struct buffer values;
 };
 
@@ -62,7 +67,16 @@ enum event_verdict {
  * what is wrong and `event` holds nothing; else the caller ends with event_release. */
 enum event_verdict event_read(struct text body, struct event *event, struct problem *problem);
 
-/* Free what event_read took. */
+/*
+ * Judge and read an object that the API answered, of one of the fetched kinds, likewise. Its facts
+ * are id, version, and lastUpdatedAt (of an order) or meta.lastUpdatedAt (of a shipment). It must
+ * be the one asked for: its id must be `id`, to which `subject` points then; a legacy order, of
+ * whose shape nothing is published, may have legacyOrderId instead, or neither. Problems are 502.
+ */
+enum event_verdict event_read_object(enum event_kind kind, struct text id, struct text body,
+                                     struct event *event, struct problem *problem);
+
+/* Free what event_read or event_read_object took. */
 void event_release(struct event *event);
 
 /* The kind as it stands in file names and CloudEvents types: "order-documents". A constant. */

@@ -25,12 +25,16 @@ bool rejection_build(const struct request *request, const struct problem *proble
     char status[12];
     timestamp_name(now, stamp);
     timestamp_rfc3339(now, received);
-    digest_hex((struct text){request->body.data, request->body.length}, hash);
     (void)snprintf(status, sizeof status, "%d", problem->status);
+    bool built =
+        add(head, "Status", status) && add(head, "Reason", problem->reason) &&
+        add(head, "Received", received) && add(head, "Method", request->method_name) &&
+        add(head, "Path", request->path_info) && add(head, "Query", request->query_string) &&
+        add(head, "Content-Type", request->content_type) &&
+        add(head, "Remote-Address", request->remote_addr) && buffer_append_string(head, "\n");
+    const struct text parts[] = {{head->data, head->length},
+                                 {request->body.data, request->body.length}};
+    digest_hex(parts, 2, hash);
     (void)snprintf(name, REJECTION_NAME_SIZE, "%s_rejected_%s.txt", stamp, hash);
-    return add(head, "Status", status) && add(head, "Reason", problem->reason) &&
-           add(head, "Received", received) && add(head, "Method", request->method_name) &&
-           add(head, "Path", request->path_info) &&
-           add(head, "Content-Type", request->content_type) &&
-           add(head, "Remote-Address", request->remote_addr) && buffer_append_string(head, "\n");
+    return built;
 }

@@ -3,8 +3,8 @@
  * never send again.
  *
  * The file begins with lines of `Name: value`, as a mail does (values escaped as in the log):
- * Status and Reason of the answer, Received (RFC 3339), Method, Path, Content-Type and
- * Remote-Address of the request where it had them; then an empty line; then the body, byte for
+ * Status and Reason of the answer, Received (RFC 3339), Method, Path, Query, Content-Type
+ * and Remote-Address of the request where it had them; then an empty line; then the body, byte for
  * byte, to the end of the file.
  */
 #ifndef COMMON_REJECTION_H
@@ -21,7 +21,7 @@ enum { REJECTION_NAME_SIZE = 201 };
 
 /*
  * Append the lines up to and including the empty one to `head`, and make the file's name,
- * `<time of receipt>_rejected_<SHA-256 of the body>.txt`. Returns false if memory runs out.
+ * `<time of receipt>_rejected_<SHA-256 of all that>.txt`. Returns false if memory runs out.
  */
 bool rejection_build(const struct request *request, const struct problem *problem, int64_t now,
                      struct buffer *head, char name[REJECTION_NAME_SIZE]);

@@ -35,6 +35,9 @@ void request_init(struct request *request)
         .content_length = meta_variable("CONTENT_LENGTH"),
         .content_type = meta_variable("CONTENT_TYPE"),
         .path_info = meta_variable("PATH_INFO"),
+        .query_string = meta_variable("QUERY_STRING"),
+        .script_name = meta_variable("SCRIPT_NAME"),
+        .request_uri = meta_variable("REQUEST_URI"),
         .remote_addr = meta_variable("REMOTE_ADDR"),
         .body = BUFFER_INIT,
     };

@@ -33,6 +33,10 @@ struct request {
     const char *content_length; /* CONTENT_LENGTH (4.1.2), not yet parsed */
     const char *content_type;   /* CONTENT_TYPE (4.1.3) */
     const char *path_info;      /* PATH_INFO (4.1.5), percent-decoded by the server */
+    const char *query_string;   /* QUERY_STRING (4.1.7), as it was sent */
+    const char *script_name;    /* SCRIPT_NAME (4.1.13): the path of this program, decoded */
+    const char *request_uri;    /* REQUEST_URI: path and query as they were sent; not of RFC 3875,
+                                   but set by all servers */
     const char *remote_addr;    /* REMOTE_ADDR (4.1.8) */
     struct buffer body;         /* empty until request_read_body */
 };

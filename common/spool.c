@@ -158,19 +158,55 @@ void spool_close(struct spool *spool)
         (void)close(spool->root);
 }
 
-/* --- receipt times --- */
+/* --- state/ --- */
+
+/* The directory state/ of an open spool; -1 with the problem if it cannot be had. */
+static int open_state(const struct spool *spool, struct problem *problem)
+{
+    struct stat root;
+    struct stat status;
+    if (fstat(spool->root, &root) == 0 && root.st_uid != 0 && geteuid() == 0) {
+        problem_set(problem, 503, "run this as the web server's user, not as root: sudo -u \\#%ju",
+                    (uintmax_t)root.st_uid);
+        return -1;
+    }
+    int fd = open_directory(spool->root, "state", 0700);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        (void)failed(spool, "open", "state", problem);
+    } else if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+        problem_set(
+            problem, 503,
+            "%s/state must belong to the web server's user alone, who must be the one to run "
+            "this: chown and chmod 700 it, or sudo -u \\#%ju",
+            spool->path, (uintmax_t)status.st_uid);
+    } else {
+        return fd;
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
+int spool_open_state(const char *path, struct problem *problem)
+{
+    dev_t device = 0;
+    struct spool spool = {.path = path, .root = -1};
+    int fd = open_root(&spool, &device, problem) ? open_state(&spool, problem) : -1;
+    if (spool.root >= 0)
+        (void)close(spool.root);
+    return fd;
+}
 
 /* The directory that remembers receipt times; -1 with the problem if it cannot be had. */
 static int open_receipts(const struct spool *spool, struct problem *problem)
 {
-    int fd = -1;
-    int state = open_directory(spool->root, "state", 0700);
-    if (state >= 0)
-        fd = open_directory(state, "received", 0700);
+    int state = open_state(spool, problem);
+    if (state < 0)
+        return -1;
+    int fd = open_directory(state, "received", 0700);
     if (fd < 0)
         (void)failed(spool, "open", "state/received", problem);
-    if (state >= 0)
-        (void)close(state);
+    (void)close(state);
     return fd;
 }
 

@@ -62,6 +62,13 @@ bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct
 void spool_close(struct spool *spool);
 
 /*
+ * Open the directory state/ (0700) of the spool at `path`, creating it if it is missing: what
+ * processes share beside entries. Returns a descriptor, or -1 with a problem: also if it belongs to
+ * another user, as files made there now would be closed to that user's processes.
+ */
+int spool_open_state(const char *path, struct problem *problem);
+
+/*
  * When the message `name` (`<kind>_<key>`) was first received: `now`, unless it was asked about
  * before; then what the answer was at that time. So a message that does not carry a time of its
  * own has the same file name at every retry. Remembered in state/received/.

@@ -168,12 +168,22 @@ bool timestamp_parse_name(struct text name, int64_t *milliseconds)
     return name.length == 0;
 }
 
-int64_t timestamp_now(void)
+static int64_t read_clock(clockid_t clock)
 {
     struct timespec now;
-    /* This clock cannot fail on any system this runs on. */
-    (void)clock_gettime(CLOCK_REALTIME, &now);
+    /* These clocks cannot fail on any system this runs on. */
+    (void)clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t timestamp_now(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+int64_t timestamp_monotonic(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
 }
 
 void timestamp_name(int64_t milliseconds, char name[TIMESTAMP_NAME_SIZE])

@@ -24,6 +24,9 @@ bool timestamp_parse(struct text text, int64_t *milliseconds);
 /* The clock, now. */
 int64_t timestamp_now(void);
 
+/* Milliseconds of a clock that never jumps, for deadlines. Not comparable with any of the above. */
+int64_t timestamp_monotonic(void);
+
 /* "20250423T100153.812Z": for a file name. The time must come from one of the two above. */
 void timestamp_name(int64_t milliseconds, char name[TIMESTAMP_NAME_SIZE]);
 

@@ -119,11 +119,6 @@ def test_method_without_body(site, option):
     check_nothing_kept(site, 405)
 
 
-def test_get_is_for_later(site):
-    check_problem(curl(site, path="/order/1"), 503)
-    check_nothing_kept(site, 503)
-
-
 @pytest.mark.parametrize("size", [200, 1_500_000])
 @pytest.mark.parametrize("auth", [[], ["-u", "tradecloud:wrong"], ["-u", "nobody:x"],
                                   ["-H", "Authorization: Bearer x"], ["-H", "Authorization: Basic"],
