@@ -22,7 +22,9 @@ WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 HARDENING = -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIE
 SANITIZE  = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
             -fno-sanitize-recover=all
-CSTD      = -std=c17 -D_GNU_SOURCE -Icommon
+VERSION   = 0.1.0
+CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
+            -DFETCH_PROGRAM='"$(libexecdir)/tradecloud/tradecloud-fetch"'
 
 COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
@@ -32,6 +34,7 @@ TEST_HEADERS = $(wildcard tests/unit/*.h)
 # The program that receives is wholly static: loading shared libraries would take several times as
 # long as receiving an event.
 WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -ljson-c -lcrypto
+FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
@@ -42,7 +45,7 @@ Q$(V) = @
 
 all: programs ## build the programs into build/
 
-programs: build/tradecloud-webhook
+programs: build/tradecloud-webhook build/tradecloud-fetch
 
 build/%.o: common/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
@@ -52,9 +55,18 @@ build/%.o: cgi/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
 
-build/tradecloud-webhook: build/webhook.o $(COMMON:%=build/%.o)
+# An archive, so that each program gets only what it uses: libcurl is for tradecloud-fetch alone.
+build/common.a: $(COMMON:%=build/%.o)
+	@echo '  AR   $@'
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/tradecloud-webhook: build/webhook.o build/common.a
 	@echo '  LINK $@'
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(WEBHOOK_LINK) $(LDFLAGS)
+
+build/tradecloud-fetch: build/fetch.o build/common.a
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(FETCH_LINK) $(LDFLAGS)
 
 build/unit/%.o: common/%.c $(HEADERS) Makefile | build/unit
 	@echo '  CC   $@'
@@ -66,7 +78,7 @@ build/unit/test_%.o: tests/unit/test_%.c $(HEADERS) $(TEST_HEADERS) Makefile | b
 
 build/unit/test_%: build/unit/test_%.o $(COMMON:%=build/unit/%.o)
 	@echo '  LINK $@'
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -ljson-c -lcrypto
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
 
 build build/unit:
 	mkdir -p $@
@@ -95,16 +107,17 @@ lint: ## look for mistakes without running anything
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
 	    --inline-suppr --std=c11 -Icommon cgi common
 	shellcheck tests/deps .ci/run
-	mandoc -T lint -W warning cgi/*.8
+	mandoc -T lint -W warning cgi/*.[18]
 
 format: ## format the sources
 	clang-format -i cgi/*.c common/*.[ch] tests/unit/*.[ch]
 
 install: programs ## install the program, its manual, and the web servers' configuration
 	install -d '$(DESTDIR)$(libexecdir)/tradecloud' '$(DESTDIR)$(datadir)/tradecloud' \
-	    '$(DESTDIR)$(mandir)/man8' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sysconfdir)/tradecloud'
-	install -m 755 build/tradecloud-webhook '$(DESTDIR)$(libexecdir)/tradecloud'
+	    '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(mandir)/man8' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sysconfdir)/tradecloud'
+	install -m 755 build/tradecloud-webhook build/tradecloud-fetch '$(DESTDIR)$(libexecdir)/tradecloud'
 	install -m 644 apache/unavailable.asis '$(DESTDIR)$(datadir)/tradecloud'
+	install -m 644 cgi/tradecloud-fetch.1 '$(DESTDIR)$(mandir)/man1'
 	install -m 644 cgi/tradecloud-webhook.8 '$(DESTDIR)$(mandir)/man8'
 	install -m 644 README.md LICENSE '$(DESTDIR)$(docdir)'
 	$(call install_configuration,apache/apache-location.conf,tradecloud/apache-location.conf)
@@ -127,6 +140,8 @@ endef
 
 uninstall: ## remove what install installed, but for the configuration
 	rm -f '$(DESTDIR)$(libexecdir)/tradecloud/tradecloud-webhook' \
+	    '$(DESTDIR)$(libexecdir)/tradecloud/tradecloud-fetch' \
+	    '$(DESTDIR)$(mandir)/man1/tradecloud-fetch.1' \
 	    '$(DESTDIR)$(datadir)/tradecloud/unavailable.asis' \
 	    '$(DESTDIR)$(mandir)/man8/tradecloud-webhook.8' \
 	    '$(DESTDIR)$(docdir)/README.md' '$(DESTDIR)$(docdir)/LICENSE'

@@ -1,0 +1,248 @@
+#include "api.h"
+
+#include "lock.h"
+#include "timestamp.h"
+#include "token.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- credentials --- */
+
+static bool check_netrc(struct api *api, const char *path, struct problem *problem)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        problem_set(problem, 503,
+                    "cannot read TRADECLOUD_NETRC=%s: %s: create it, readable for the web server's "
+                    "user only",
+                    path, strerror(errno));
+        if (fd >= 0)
+            (void)close(fd);
+        return false;
+    }
+    (void)close(fd);
+    if (!S_ISREG(status.st_mode) || (status.st_mode & (S_IWGRP | S_IRWXO)) != 0)
+        return problem_set(
+            problem, 503, "others have access to the password in TRADECLOUD_NETRC=%s: chmod 640 it",
+            path);
+    (void)snprintf(api->credentials, sizeof api->credentials, "%ju:%ju:%jd.%ld:%jd",
+                   (uintmax_t)status.st_dev, (uintmax_t)status.st_ino,
+                   (intmax_t)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                   (intmax_t)status.st_size);
+    return true;
+}
+
+bool api_open(struct api *api, const struct config *config, int state, int64_t deadline,
+              struct problem *problem)
+{
+    *api = (struct api){.refused = false};
+    return http_check_url("TRADECLOUD_API_URL", config->api_url, problem) &&
+           (config->legacy_api_url == NULL ||
+            http_check_url("TRADECLOUD_LEGACY_API_URL", config->legacy_api_url, problem)) &&
+           check_netrc(api, config->netrc, problem) &&
+           http_open(&api->http, config, state, deadline, problem);
+}
+
+void api_close(struct api *api)
+{
+    http_close(&api->http);
+}
+
+/* --- URLs --- */
+
+/* Append a base, without the slashes at its end, and a path. */
+static bool join(struct buffer *url, const char *base, const char *path)
+{
+    size_t length = strlen(base);
+    while (length > 0 && base[length - 1] == '/')
+        length--;
+    return buffer_append(url, base, length) && buffer_append_string(url, path);
+}
+
+static bool object_url(struct api *api, enum event_kind kind, const char *id, struct buffer *url)
+{
+    const struct config *config = api->http.config;
+    bool legacy = kind == EVENT_LEGACY_ORDER_FETCHED;
+    const char *path = legacy                           ? "/purchaseOrder/"
+                       : kind == EVENT_SHIPMENT_FETCHED ? "/shipment/"
+                                                        : "/order/";
+    char *segment = http_escape(&api->http, id);
+    bool built = segment != NULL &&
+                 join(url, legacy ? config->legacy_api_url : config->api_url, path) &&
+                 buffer_append(url, segment, strlen(segment) + 1);
+    http_free(segment);
+    return built;
+}
+
+/* --- logging in --- */
+
+static bool refuse(struct api *api, int status, struct problem *problem)
+{
+    api->refused = true;
+    return problem_set(problem, 502,
+                       "Tradecloud refuses to let us in (%d): correct the user and password that "
+                       "TRADECLOUD_NETRC=%s has for the host of the API",
+                       status, api->http.config->netrc);
+}
+
+/* An answer that is neither success nor one of the caller's own cases. */
+static bool unexpected(const struct exchange *exchange, struct problem *problem)
+{
+    if (exchange->status == 429)
+        return problem_set(problem, 503, "Tradecloud's API has too many requests from us (429)");
+    return problem_set(problem, 502, "Tradecloud's API answered %d to %s", exchange->status,
+                       exchange->url);
+}
+
+/* Ask for tokens. Returns false with a problem, or true, with the token fresh if all went well. */
+static bool ask_for_token(struct api *api, struct token *token, bool refresh,
+                          struct problem *problem)
+{
+    struct buffer url = BUFFER_INIT;
+    struct exchange exchange = {.basic = !refresh,
+                                .refresh_token = refresh ? token->refresh : NULL};
+    bool asked = (join(&url, api->http.config->api_url,
+                       refresh ? "/authentication/refresh" : "/authentication/login") &&
+                  buffer_append(&url, "", 1)) ||
+                 problem_memory(problem);
+    exchange.url = url.data;
+    asked = asked && http_get(&api->http, &exchange, problem);
+    if (asked && (exchange.status == 401 || exchange.status == 403))
+        asked = refuse(api, exchange.status, problem);
+    else if (asked && exchange.status != 200)
+        asked = unexpected(&exchange, problem);
+    else if (asked && exchange.access[0] == '\0')
+        asked = problem_set(problem, 502, "Tradecloud's API answered %s without a token", url.data);
+    if (asked) {
+        *token = (struct token){.expires = token_expiry(exchange.access)};
+        memcpy(token->access, exchange.access, sizeof token->access);
+        memcpy(token->refresh, exchange.refresh, sizeof token->refresh);
+    }
+    exchange_release(&exchange);
+    buffer_release(&url);
+    return asked;
+}
+
+/* Log in, or refresh where that is enough, and tell all processes how it went. */
+static bool log_in(struct api *api, struct token *token, bool refresh, struct problem *problem)
+{
+    const struct config *config = api->http.config;
+    struct problem unsaved = {0};
+    bool in = refresh && token->refresh[0] != '\0' && ask_for_token(api, token, true, problem);
+    api->refused = false;
+    if (in || ask_for_token(api, token, false, problem))
+        return token_save(token, api->http.state, config->api_url, api->credentials, problem);
+    /* Trouble of our own is no reason for others to wait. */
+    if (problem->status == 503)
+        return false;
+    memset(token, 0, sizeof *token);
+    token->failed_at = timestamp_now();
+    token->failure = *problem;
+    (void)token_save(token, api->http.state, config->api_url, api->credentials, &unsaved);
+    return false;
+}
+
+static bool is_usable(const struct token *token, const char *stale)
+{
+    return token_is_fresh(token) && (stale == NULL || strcmp(token->access, stale) != 0);
+}
+
+/* Under the lock: whoever had it before may have logged in, or failed to. */
+static bool get_token_locked(struct api *api, const char *stale, struct token *token,
+                             struct problem *problem)
+{
+    token_load(token, api->http.state, api->http.config->api_url, api->credentials);
+    if (is_usable(token, stale))
+        return true;
+    if (!token_is_pausing(token))
+        return log_in(api, token, stale == NULL, problem);
+    api->refused = strstr(token->failure.reason, "refuses") != NULL;
+    *problem = token->failure;
+    return false;
+}
+
+/* Get a token that is not `stale`. */
+static bool get_token(struct api *api, const char *stale, struct token *token,
+                      struct problem *problem)
+{
+    token_load(token, api->http.state, api->http.config->api_url, api->credentials);
+    if (is_usable(token, stale))
+        return true;
+    int lock = lock_take(api->http.state, "token.lock", api->http.deadline);
+    if (lock < 0 && errno == ETIMEDOUT)
+        return problem_set(problem, 504, "another process took too long to log in to Tradecloud");
+    if (lock < 0)
+        return problem_set(problem, 503, "cannot lock state/token.lock in the spool: %s",
+                           strerror(errno));
+    bool got = get_token_locked(api, stale, token, problem);
+    (void)close(lock);
+    return got;
+}
+
+/* --- fetching --- */
+
+/* What the answer means. */
+static bool judge(struct api *api, const struct exchange *exchange, struct problem *problem)
+{
+    switch (exchange->status) {
+    case 200:
+        return true;
+    case 404:
+        return problem_set(problem, 404, "Tradecloud has no such object: %s", exchange->url);
+    case 401:
+    case 403:
+        return refuse(api, exchange->status, problem);
+    default:
+        return unexpected(exchange, problem);
+    }
+}
+
+/* With an access token; once more with another, if it is refused. */
+static bool get_with_token(struct api *api, struct exchange *exchange, struct problem *problem)
+{
+    struct token token;
+    bool got = get_token(api, NULL, &token, problem);
+    exchange->bearer = token.access;
+    got = got && http_get(&api->http, exchange, problem);
+    if (got && exchange->status == 401) {
+        char stale[TOKEN_MAX + 1];
+        memcpy(stale, token.access, sizeof stale);
+        got = get_token(api, stale, &token, problem) && http_get(&api->http, exchange, problem);
+        explicit_bzero(stale, sizeof stale);
+    }
+    exchange->bearer = NULL;
+    explicit_bzero(&token, sizeof token);
+    return got;
+}
+
+bool api_fetch(struct api *api, enum event_kind kind, const char *id, struct buffer *body,
+               struct problem *problem)
+{
+    bool legacy = kind == EVENT_LEGACY_ORDER_FETCHED;
+    struct buffer url = BUFFER_INIT;
+    struct exchange exchange = {.basic = legacy};
+    if (legacy && api->http.config->legacy_api_url == NULL)
+        return problem_set(problem, 503,
+                           "TRADECLOUD_LEGACY_API_URL is not set: set it, or "
+                           "configure {orderId} instead of {legacyOrderId}");
+    bool got = object_url(api, kind, id, &url) || problem_memory(problem);
+    exchange.url = url.data;
+    if (legacy)
+        got = got && http_get(&api->http, &exchange, problem);
+    else
+        got = got && get_with_token(api, &exchange, problem);
+    got = got && judge(api, &exchange, problem);
+    if (got) {
+        *body = exchange.body;
+        exchange.body = (struct buffer)BUFFER_INIT;
+    }
+    exchange_release(&exchange);
+    buffer_release(&url);
+    return got;
+}
