@@ -65,6 +65,18 @@ static void take_token(struct text line, const char *name, char token[TOKEN_MAX 
     token[value.length] = '\0';
 }
 
+/* A connection stands: wait until the request may be sent. */
+static int wait_to_send(void *data, char *server, char *client, int server_port, int client_port)
+{
+    const struct http *http = data;
+    (void)server;
+    (void)client;
+    (void)server_port;
+    (void)client_port;
+    return pace_wait(http->state, PACE_SEND, http->deadline, http->unsent) ? CURL_PREREQFUNC_OK
+                                                                           : CURL_PREREQFUNC_ABORT;
+}
+
 static size_t take_header(char *line, size_t size, size_t count, void *data)
 {
     struct exchange *exchange = data;
@@ -153,6 +165,8 @@ static bool set_request(struct http *http, struct exchange *exchange, struct cur
     CURL *curl = http->curl;
     bool set = curl_easy_setopt(curl, CURLOPT_URL, exchange->url) == CURLE_OK &&
                curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+               curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, wait_to_send) == CURLE_OK &&
+               curl_easy_setopt(curl, CURLOPT_PREREQDATA, http) == CURLE_OK &&
                curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
                curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange) == CURLE_OK &&
                curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
@@ -262,14 +276,17 @@ static bool explain(const struct http *http, const struct exchange *exchange, CU
 
 bool http_get(struct http *http, struct exchange *exchange, struct problem *problem)
 {
-    if (!pace_wait(http->state, http->deadline, problem))
+    http->unsent = problem;
+    if (!pace_wait(http->state, PACE_CONNECT, http->deadline, problem))
         return false;
     CURLcode code = attempt(http, exchange);
     if (is_passing(code, exchange->status) && wait_a_moment(http)) {
-        if (!pace_wait(http->state, http->deadline, problem))
+        if (!pace_wait(http->state, PACE_CONNECT, http->deadline, problem))
             return false;
         code = attempt(http, exchange);
     }
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return false; /* its turn to be sent did not come, and the problem says so */
     return code == CURLE_OK ? true : explain(http, exchange, code, problem);
 }
 

@@ -20,9 +20,10 @@
 struct http {
     void *curl;
     const struct config *config;
-    int state;        /* the spool's state/ */
-    int64_t deadline; /* timestamp_monotonic */
-    char error[256];  /* CURL_ERROR_SIZE */
+    int state;              /* the spool's state/ */
+    int64_t deadline;       /* timestamp_monotonic */
+    char error[256];        /* CURL_ERROR_SIZE */
+    struct problem *unsent; /* where to say why a request was not sent */
 };
 
 struct exchange {

@@ -30,19 +30,18 @@ static bool write_turn(int fd, int64_t turn)
     return pwrite(fd, text, (size_t)length, 0) == length;
 }
 
-static bool failed(const char *what, struct problem *problem)
+static bool failed(const char *what, const char *name, struct problem *problem)
 {
     return problem_set(problem, 503,
-                       "cannot %s state/pace in the spool: %s: see "
-                       "tradecloud-fetch(1), FILES",
-                       what, strerror(errno));
+                       "cannot %s state/%s in the spool: %s: see tradecloud-fetch(1), FILES", what,
+                       name, strerror(errno));
 }
 
-bool pace_wait(int directory, int64_t deadline, struct problem *problem)
+bool pace_wait(int directory, const char *name, int64_t deadline, struct problem *problem)
 {
-    int fd = lock_take(directory, "pace", deadline);
+    int fd = lock_take(directory, name, deadline);
     if (fd < 0)
-        return failed("lock", problem);
+        return failed("lock", name, problem);
     int64_t now = timestamp_now();
     int64_t turn = read_turn(fd, now);
     bool soon = timestamp_monotonic() + (turn - now) < deadline;
@@ -51,7 +50,7 @@ bool pace_wait(int directory, int64_t deadline, struct problem *problem)
     (void)close(fd);
     errno = error;
     if (!written)
-        return failed("write", problem);
+        return failed("write", name, problem);
     if (!soon)
         return problem_set(problem, 503,
                            "too many requests to Tradecloud's API are waiting already");

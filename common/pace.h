@@ -9,14 +9,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * Wait for the turn of one request. The turns are handed out in order, PACE_INTERVAL apart; the
- * next free one is noted in the file `pace` of `directory` (state/), under a lock. Returns false
- * with a 503, at once and without using a turn up, if that would be after `deadline`
- * (timestamp_monotonic).
- */
-bool pace_wait(int directory, int64_t deadline, struct problem *problem);
+enum { PACE_INTERVAL = 125 }; /* milliseconds: a tenth of a second, and some for the way there */
 
-enum { PACE_INTERVAL = 110 }; /* milliseconds: a tenth of a second and some for jitter on the way */
+/*
+ * There are two turns to be waited for with each request: one to connect, for which the wait may be
+ * long, and which nobody need hold a connection for; and one to send when the connection stands, as
+ * making connections takes its time, and those of many may come about at once.
+ */
+#define PACE_CONNECT "pace.connect"
+#define PACE_SEND    "pace.send"
+
+/*
+ * Wait for one's turn. The turns are handed out in order, PACE_INTERVAL apart; the next free one is
+ * noted in the file `name` of `directory` (state/), under a lock. Returns false with a 503, at once
+ * and without using a turn up, if that would be after `deadline` (timestamp_monotonic).
+ */
+bool pace_wait(int directory, const char *name, int64_t deadline, struct problem *problem);
 
 #endif

@@ -87,13 +87,14 @@ static int open_directory(int parent, const char *name, mode_t mode)
     if (fd >= 0 || errno != ENOENT)
         return fd;
     /* Somebody else may be creating it, too. The group's write permission must be there from the
-     * start, as a crash could come before a chmod; the setgid bit is inherited where it matters. */
+     * start, as a crash could come before the chmod; the setgid bit is inherited where it matters.
+     */
     if (mkdirat(parent, name, mode & 0777) != 0 && errno != EEXIST)
         return -1;
     fd = openat(parent, name, flags);
     if (fd < 0)
         return -1;
-    if (((mode & S_ISGID) == 0 || fchmod(fd, mode) == 0) && sync_directory(parent))
+    if (fchmod(fd, mode) == 0 && sync_directory(parent))
         return fd;
     int error = errno;
     (void)close(fd);
