@@ -600,24 +600,28 @@ static void test_every_prefix(void **state)
     }
 }
 
-static int64_t clock_now(void)
+static int64_t clock_now(clockid_t clock)
 {
     struct timespec now;
-    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+    assert_int_equal(clock_gettime(clock, &now), 0);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Several times, at other milliseconds of a second. */
-static void test_now(void **state)
+static void test_clocks(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++) {
-        int64_t before = clock_now();
+        const struct timespec pause = {0, 3000000};
+        int64_t before = clock_now(CLOCK_REALTIME);
         int64_t now = timestamp_now();
-        int64_t after = clock_now();
+        int64_t after = clock_now(CLOCK_REALTIME);
         assert_true(before <= now && now <= after);
         check_round_trip(now);
-        const struct timespec pause = {0, 3000000};
+        before = clock_now(CLOCK_MONOTONIC);
+        now = timestamp_monotonic();
+        after = clock_now(CLOCK_MONOTONIC);
+        assert_true(before <= now && now <= after);
         (void)nanosleep(&pause, NULL);
     }
 }
@@ -645,7 +649,7 @@ int main(void)
         cmocka_unit_test(test_corrupted_times),
         cmocka_unit_test(test_corrupted_names),
         cmocka_unit_test(test_every_prefix),
-        cmocka_unit_test(test_now),
+        cmocka_unit_test(test_clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
