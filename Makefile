@@ -98,7 +98,7 @@ check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 	@for test in $^; do $$test || exit 1; done
 
 check-system: programs # the programs behind the real web servers
-	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/system
+	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/stub tests/system
 
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint

@@ -9,7 +9,11 @@ import sys
 import tempfile
 import time
 
-from server import SERVERS, USER, Authority
+from server import SERVERS, USER, Authority, hand_over
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "stub"))
+
+from stub import Stub  # noqa: E402
 
 EVENT = {
     "eventName": "OrderIssuedByBuyer",
@@ -21,6 +25,15 @@ EVENT = {
     },
     "meta": {"messageId": "2f0c5cf2-51b1-4d2f-9c39-6f2b7ac1d0e4",
              "createdDateTime": "2026-11-23T10:01:53.812Z"},
+}
+
+
+# What the stand-in for Tradecloud's API knows.
+ORDER = {
+    "id": "902a8f50-b7da-11e5-a837-0800200c9a66-PO-1001",
+    "version": 2,
+    "lastUpdatedAt": "2026-11-23T10:05:00.000Z",
+    "lines": EVENT["orderEvent"]["lines"],
 }
 
 
@@ -38,6 +51,10 @@ tradecloud-webhook behind {site.name}:
 In another terminal, send an order event (202, a new file); the same again (200, no second file):
 
   {post} -d '{json.dumps(EVENT, ensure_ascii=False)}' {site.url}
+
+A GET webhook, for which the whole order is fetched from a stand-in for Tradecloud's API:
+
+  {curl} {site.url}/order/{ORDER["id"]}
 
 Something that is not JSON (400, kept in rejected/), and nobody authenticated (401):
 
@@ -63,6 +80,17 @@ def follow(site):
         time.sleep(0.2)
 
 
+def make_site(name, directory, authority, stub):
+    """A site that fetches from the stub."""
+    netrc = directory / "netrc"
+    netrc.write_text(f"machine localhost login {stub.user} password {stub.password}\n")
+    netrc.chmod(0o600)
+    hand_over(netrc)
+    return SERVERS[name](directory / name, authority, int(os.environ.get("PORT", 8443)), environment={
+        "TRADECLOUD_API_URL": stub.url, "TRADECLOUD_NETRC": netrc,
+        "TRADECLOUD_CA_FILE": authority.ca})
+
+
 def interrupt(*_):
     raise KeyboardInterrupt
 
@@ -76,9 +104,11 @@ def main():
     directory.chmod(0o755)
     try:
         authority = Authority(directory / "ca")
-        with SERVERS[name](directory / name, authority, int(os.environ.get("PORT", 8443))) as site:
-            explain(site)
-            follow(site)
+        with Stub(authority, directory / "stub") as stub:
+            stub.orders[ORDER["id"]] = json.dumps(ORDER, ensure_ascii=False).encode()
+            with make_site(name, directory, authority, stub) as site:
+                explain(site)
+                follow(site)
     except KeyboardInterrupt:
         print("\nended", flush=True)
     finally:

@@ -53,26 +53,32 @@ def substitute(source, target, replacements):
 
 
 class Authority:
-    """A throw-away CA and a certificate for localhost."""
+    """A throw-away CA, a certificate for localhost, and others on demand."""
+
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
     def __init__(self, directory):
         directory.mkdir(parents=True, exist_ok=True)
         self.ca = directory / "ca.pem"
-        self.certificate = directory / "cert.pem"
-        self.key = directory / "key.pem"
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        ca_key = directory / "ca-key.pem"
-        run("openssl", "req", "-x509", *new_key, "-keyout", ca_key, "-out", self.ca, "-days", "30",
-            "-subj", "/CN=throw-away CA", "-addext", "keyUsage=critical,keyCertSign", **quiet)
-        request = directory / "request.pem"
-        run("openssl", "req", *new_key, "-keyout", self.key, "-out", request,
-            "-subj", "/CN=localhost", **quiet)
-        extensions = directory / "extensions"
-        extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+        self.ca_key = directory / "ca-key.pem"
+        run("openssl", "req", "-x509", *self.new_key, "-keyout", self.ca_key, "-out", self.ca,
+            "-days", "30", "-subj", "/CN=throw-away CA", "-addext", "keyUsage=critical,keyCertSign",
+            **self.quiet)
+        self.certificate, self.key = self.issue(directory, "DNS:localhost,IP:127.0.0.1")
+
+    def issue(self, directory, names, days=30):
+        """Make a certificate: its file and its key's. With negative `days` it has expired."""
+        directory.mkdir(parents=True, exist_ok=True)
+        certificate, key = directory / "cert.pem", directory / "key.pem"
+        request, extensions = directory / "request.pem", directory / "extensions"
+        run("openssl", "req", *self.new_key, "-keyout", key, "-out", request, "-subj", "/CN=localhost",
+            **self.quiet)
+        extensions.write_text(f"subjectAltName={names}\n"
                               "authorityKeyIdentifier=keyid\nextendedKeyUsage=serverAuth\n")
-        run("openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key,
-            "-out", self.certificate, "-days", "30", "-extfile", extensions, **quiet)
+        run("openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.ca_key,
+            "-out", certificate, "-days", days, "-extfile", extensions, **self.quiet)
+        return certificate, key
 
 
 class Site:
@@ -85,7 +91,8 @@ class Site:
         self.directory = pathlib.Path(directory)
         self.authority = authority
         self.port = port or free_port()
-        self.environment = environment or {}
+        self.fetch_program = self.directory / "libexec" / "tradecloud-fetch"
+        self.environment = {"TRADECLOUD_FETCH_PROGRAM": self.fetch_program, **(environment or {})}
         self.timeout = timeout
         self.password = secrets.token_urlsafe(12)
         self.spool = pathlib.Path(spool) if spool else self.directory / "spool"
@@ -102,6 +109,7 @@ class Site:
             self.spool.mkdir()
             self.spool.chmod(0o2770)
         self.install_program()
+        run("install", "-m", "755", BUILD / "tradecloud-fetch", self.fetch_program)
         (self.directory / "etc/htpasswd").write_text("")
         run("htpasswd", "-iB", self.directory / "etc/htpasswd", USER,
             input=self.password.encode(), stderr=subprocess.DEVNULL)
