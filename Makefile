@@ -102,7 +102,11 @@ check-system: programs # the programs behind the real web servers
 
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint
-	clang-format --dry-run --Werror cgi/*.c common/*.[ch] tests/unit/*.[ch]
+	@# Its versions differ in details, so one must decide.
+	@case "$$(clang-format --version)" in \
+	*' version 14.'*) clang-format --dry-run --Werror cgi/*.c common/*.[ch] tests/unit/*.[ch] ;; \
+	*) echo 'The format is not checked: that needs clang-format 14, as Debian 12 has it.' ;; \
+	esac
 	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
 	    --inline-suppr --std=c11 -Icommon cgi common
