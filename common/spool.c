@@ -54,8 +54,9 @@ static bool failed(const struct spool *spool, const char *what, const char *dire
                    struct problem *problem)
 {
     int error = errno;
-    return problem_set(problem, 503, "cannot %s %s/%s: %s: %s", what, spool->path, directory,
-                       strerror(error), advice(error));
+    problem_set(problem, 503, "cannot %s %s/%s: %s: %s", what, spool->path, directory,
+                strerror(error), advice(error));
+    return false;
 }
 
 /* --- syncing --- */
