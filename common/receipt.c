@@ -16,7 +16,7 @@ void receipt_init(struct receipt *receipt)
 }
 
 /* The time of the event's name and envelope: its own, or that of its first receipt. */
-static bool find_time(struct receipt *receipt, struct spool *spool, int64_t *time)
+static bool find_time(struct receipt *receipt, const struct spool *spool, int64_t *time)
 {
     char name[ENVELOPE_NAME_SIZE];
     *time = receipt->event.time;
@@ -27,7 +27,7 @@ static bool find_time(struct receipt *receipt, struct spool *spool, int64_t *tim
     return spool_receipt_time(spool, name, receipt->started, time, &receipt->problem);
 }
 
-static enum outcome store_in(struct receipt *receipt, struct spool *spool, const char *source,
+static enum outcome store_in(struct receipt *receipt, const struct spool *spool, const char *source,
                              struct text body)
 {
     int64_t time;

@@ -228,7 +228,7 @@ static bool remember(int receipts, const char *name, char time[TIMESTAMP_NAME_SI
     return length >= 0 && sync_directory(receipts);
 }
 
-bool spool_receipt_time(struct spool *spool, const char *name, int64_t now, int64_t *first,
+bool spool_receipt_time(const struct spool *spool, const char *name, int64_t now, int64_t *first,
                         struct problem *problem)
 {
     char time[TIMESTAMP_NAME_SIZE];
@@ -408,8 +408,8 @@ static enum spool_outcome find(const struct spool *spool, const char *name, enum
     return SPOOL_STORED;
 }
 
-enum spool_outcome spool_store(struct spool *spool, const char *name, const struct text *parts,
-                               int count, struct problem *problem)
+enum spool_outcome spool_store(const struct spool *spool, const char *name,
+                               const struct text *parts, int count, struct problem *problem)
 {
     enum spool_state state;
     enum spool_outcome outcome = find(spool, name, &state, problem);
@@ -423,7 +423,7 @@ enum spool_outcome spool_store(struct spool *spool, const char *name, const stru
     return outcome;
 }
 
-bool spool_reject(struct spool *spool, const char *name, const struct text *parts, int count,
+bool spool_reject(const struct spool *spool, const char *name, const struct text *parts, int count,
                   struct problem *problem)
 {
     return write_entry(spool, SPOOL_REJECTED, name, parts, count, problem) != SPOOL_FAILURE;

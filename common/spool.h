@@ -73,7 +73,7 @@ int spool_open_state(const char *path, struct problem *problem);
  * before; then what the answer was at that time. So a message that does not carry a time of its
  * own has the same file name at every retry. Remembered in state/received/.
  */
-bool spool_receipt_time(struct spool *spool, const char *name, int64_t now, int64_t *first,
+bool spool_receipt_time(const struct spool *spool, const char *name, int64_t now, int64_t *first,
                         struct problem *problem);
 
 /*
@@ -81,12 +81,12 @@ bool spool_receipt_time(struct spool *spool, const char *name, int64_t now, int6
  * new/, durably, unless an entry of that name is in any state. One that moves back (a consumer's
  * retry) within the microseconds of this look-up could be missed; forward moves cannot be.
  */
-enum spool_outcome spool_store(struct spool *spool, const char *name, const struct text *parts,
-                               int count, struct problem *problem);
+enum spool_outcome spool_store(const struct spool *spool, const char *name,
+                               const struct text *parts, int count, struct problem *problem);
 
 /* Store the same way in rejected/, where an entry of that name counts as stored. Returns false if
  * it could not be stored. */
-bool spool_reject(struct spool *spool, const char *name, const struct text *parts, int count,
+bool spool_reject(const struct spool *spool, const char *name, const struct text *parts, int count,
                   struct problem *problem);
 
 #endif
