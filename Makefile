@@ -39,7 +39,7 @@ FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
 
-.PHONY: all programs run check check-unit check-system lint format install uninstall clean help
+.PHONY: always all programs run check check-unit check-system lint format install uninstall clean help
 
 .SECONDARY:
 
@@ -50,6 +50,11 @@ programs: build/tradecloud-webhook build/tradecloud-fetch
 build/%.o: common/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+# The path of one program is built into the other, so another prefix needs another one.
+build/config.o: build/paths
+build/paths: always | build
+	@echo '$(libexecdir)' | cmp -s - $@ || echo '$(libexecdir)' >$@
 
 build/%.o: cgi/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
