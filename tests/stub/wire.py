@@ -5,6 +5,7 @@ a `Reply` of a `Request`. A reply need not make sense: it may announce another l
 break off, or never come.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -128,6 +129,9 @@ class Http2:
         self.handle = handle
         self.state = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=False, header_encoding="latin-1"))
+        # Huffman coding takes seconds for a huge header.
+        encoder = self.state.encoder
+        encoder.encode = functools.partial(encoder.encode, huffman=False)
         self.open = {}  # streams whose request is not complete
         self.waiting = []  # streams and requests to be answered
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -506,12 +507,28 @@ static char *exact_copy(const char *bytes, size_t length)
     return copy;
 }
 
+/* A copy right in front of memory that cannot be read: optimised, the sanitizer leaves checks out,
+ * and so misses some reads beyond the end. There is one such copy at a time. */
+static const char *fenced_copy(const char *bytes, size_t length)
+{
+    enum { SIZE = 1 << 20, FENCE = 1 << 16 };
+    static char *end;
+    if (end == NULL) {
+        char *memory =
+            mmap(NULL, SIZE + FENCE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(memory, MAP_FAILED);
+        end = memory + SIZE;
+        assert_int_equal(mprotect(end, FENCE, PROT_NONE), 0);
+    }
+    assert_true(length <= SIZE);
+    if (length > 0)
+        memcpy(end - length, bytes, length);
+    return end - length;
+}
+
 static struct scan_result scan_copy(const char *bytes, size_t length)
 {
-    char *copy = exact_copy(bytes, length);
-    struct scan_result result = scan(copy, length, NULL, 0);
-    free(copy);
-    return result;
+    return scan(fenced_copy(bytes, length), length, NULL, 0);
 }
 
 /* Bytes as they can be shown. */
@@ -715,7 +732,39 @@ static void test_top(void **state)
     }
 }
 
-/* Each of the 256 bytes behind a backslash, and as the first byte of a text. */
+/* The words that an operator reads. */
+static void test_problems(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        const char *problem; /* a part of it */
+    } rows[] = {
+        {"", "ends before it is complete"},
+        {"[1", "ends before it is complete"},
+        {"?", "a value is expected"},
+        {"[]]", "nothing may follow"},
+        {"[1 2]", "a comma or ] is expected"},
+        {"{\"a\":1 2}", "a comma or } is expected"},
+        {"{1:2}", "a member name"},
+        {"{\"a\" 1}", "a colon is expected"},
+        {"tree", "true, false or null"},
+        {"-x", "a digit"},
+        {"007", "may not begin with 0"},
+        {"\"\n\"", "a control character"},
+        {"\"\\x\"", "an escape"},
+        {"\"\\uxxxx\"", "four hexadecimal digits"},
+        {"\"\\ud800\"", "surrogate"},
+        {"\"\xff\"", "UTF-8"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct scan_result result = scan_copy(rows[i].json, strlen(rows[i].json));
+        if (result.problem == NULL || strstr(result.problem, rows[i].problem) == NULL)
+            fail_msg("%s: %s", rows[i].json, result.problem);
+    }
+}
+
+/* Each of the 256 bytes behind a backslash. */
 static void test_every_byte_as_escape(void **state)
 {
     (void)state;
@@ -888,7 +937,8 @@ static bool json_c_accepts(const char *json, size_t length, struct json_object *
 {
     struct json_tokener *tokener = json_tokener_new_ex(SCAN_DEPTH_MAX + 1);
     assert_non_null(tokener);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    /* Not strict: json-c 0.18 takes every letter beyond ASCII for a control character then. */
+    json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
     *value = json_tokener_parse_ex(tokener, json, (int)length);
     bool accepted = json_tokener_get_error(tokener) == json_tokener_success;
     json_tokener_free(tokener);
@@ -906,7 +956,7 @@ static int check_corrupt(const char *json, size_t length)
         {.path = "empty"},
         {.path = "orderEvent.version"},
     };
-    char *copy = exact_copy(json, length);
+    const char *copy = fenced_copy(json, length);
     struct scan_result result = scan(copy, length, members, COUNT(members));
     bool fine = is_consistent(&result, length);
     if (result.verdict == SCAN_VALID) {
@@ -919,7 +969,6 @@ static int check_corrupt(const char *json, size_t length)
             buffer_release(&decoded);
         }
     }
-    free(copy);
     if (!fine)
         print_error("%s: %s at %zu\n", shown(json, length), verdict_name(result.verdict),
                     result.offset);
@@ -1756,6 +1805,7 @@ int main(void)
         cmocka_unit_test(test_objects),
         cmocka_unit_test(test_no_bytes_at_all),
         cmocka_unit_test(test_top),
+        cmocka_unit_test(test_problems),
         cmocka_unit_test(test_every_byte_as_escape),
         cmocka_unit_test(test_every_byte_as_hex_digit),
         cmocka_unit_test(test_every_byte_alone),
