@@ -10,6 +10,7 @@
 #include "notification.h"
 #include "process.h"
 #include "receipt.h"
+#include "response.h"
 #include "spool.h"
 #include "timestamp.h"
 
@@ -195,8 +196,10 @@ int main(int argc, char **argv)
     /* RFC 3875 section 4.1.12: set for every CGI program, and in nobody's shell. */
     bool cgi = work.receipt.request.method_name != NULL;
     int status = cgi ? serve(&work, argc, argv) : parse_arguments(argc, argv, &work.what);
-    if (!cgi && status == -1)
+    if (!cgi && status == -1) {
+        response_to_nobody();
         status = report_to_operator(&work, run(&work));
+    }
     receipt_release(&work.receipt);
     return status;
 }

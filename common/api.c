@@ -129,22 +129,33 @@ static bool ask_for_token(struct api *api, struct token *token, bool refresh,
     return asked;
 }
 
-/* Log in, or refresh where that is enough, and tell all processes how it went. */
-static bool log_in(struct api *api, struct token *token, bool refresh, struct problem *problem)
+/* Remember for all processes that logging in failed. */
+static void remember_failure(struct api *api, struct token *token, const struct problem *problem)
 {
-    const struct config *config = api->http.config;
-    struct problem unsaved = {0};
-    bool in = refresh && token->refresh[0] != '\0' && ask_for_token(api, token, true, problem);
-    api->refused = false;
-    if (in || ask_for_token(api, token, false, problem))
-        return token_save(token, api->http.state, config->api_url, api->credentials, problem);
-    /* Trouble of our own is no reason for others to wait. */
-    if (problem->status == 503)
-        return false;
+    struct problem unsaved;
     memset(token, 0, sizeof *token);
     token->failed_at = timestamp_now();
     token->failure = *problem;
-    (void)token_save(token, api->http.state, config->api_url, api->credentials, &unsaved);
+    token->refused = api->refused;
+    (void)token_save(token, api->http.state, api->http.config->api_url, api->credentials, &unsaved);
+}
+
+/* Log in, or refresh where that is enough, and tell all processes how it went. */
+static bool log_in(struct api *api, struct token *token, bool refresh, struct problem *problem)
+{
+    bool in = refresh && token->refresh[0] != '\0' && ask_for_token(api, token, true, problem);
+    /* A refresh token that is refused, or a refresh that makes no sense, leaves the log-in; whatever
+     * else went wrong would do so again. */
+    if (!in && problem->status != 503 && problem->status != 504) {
+        api->refused = false;
+        in = ask_for_token(api, token, false, problem);
+    }
+    if (in)
+        return token_save(token, api->http.state, api->http.config->api_url, api->credentials,
+                          problem);
+    /* Trouble of our own is no reason for others to wait. */
+    if (problem->status != 503)
+        remember_failure(api, token, problem);
     return false;
 }
 
@@ -162,7 +173,7 @@ static bool get_token_locked(struct api *api, const char *stale, struct token *t
         return true;
     if (!token_is_pausing(token))
         return log_in(api, token, stale == NULL, problem);
-    api->refused = strstr(token->failure.reason, "refuses") != NULL;
+    api->refused = token->refused;
     *problem = token->failure;
     return false;
 }

@@ -51,6 +51,9 @@ bool pace_wait(int directory, const char *name, int64_t deadline, struct problem
     errno = error;
     if (!written)
         return failed("write", name, problem);
+    if (!soon && turn == now)
+        return problem_set(problem, 504,
+                           "the deadline passed before Tradecloud's API could be asked");
     if (!soon)
         return problem_set(problem, 503,
                            "too many requests to Tradecloud's API are waiting already");

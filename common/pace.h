@@ -22,7 +22,8 @@ enum { PACE_INTERVAL = 125 }; /* milliseconds: a tenth of a second, and some for
 /*
  * Wait for one's turn. The turns are handed out in order, PACE_INTERVAL apart; the next free one is
  * noted in the file `name` of `directory` (state/), under a lock. Returns false with a 503, at once
- * and without using a turn up, if that would be after `deadline` (timestamp_monotonic).
+ * and without using a turn up, if that would be after `deadline` (timestamp_monotonic); with a 504
+ * if the deadline has passed.
  */
 bool pace_wait(int directory, const char *name, int64_t deadline, struct problem *problem);
 

@@ -76,6 +76,11 @@ void response_emergency(void)
     (void)written;
 }
 
+void response_to_nobody(void)
+{
+    begun = 1;
+}
+
 static bool send(const struct status *status, const char *type, const char *json)
 {
     static const char format[] = "Status: %d %s\r\n"

@@ -32,4 +32,7 @@ bool response_problem(const struct problem *problem);
  * where there is no memory left: calls nothing but write(). */
 void response_emergency(void);
 
+/* There is nobody who could be answered, as on a command line: response_emergency is to be silent. */
+void response_to_nobody(void);
+
 #endif

@@ -76,6 +76,7 @@ void token_load(struct token *token, int directory, const char *api, const char 
         token->failed_at = get_number(object, "failedAt");
         token->failure.status = (int)get_number(object, "status");
         get_string(object, "reason", token->failure.reason, sizeof token->failure.reason);
+        token->refused = get_number(object, "refused") != 0;
     }
     json_object_put(object);
     explicit_bzero(text, sizeof text);
@@ -118,7 +119,8 @@ bool token_save(const struct token *token, int directory, const char *api, const
                  add(object, "expires", json_object_new_int64(token->expires)) &&
                  add(object, "failedAt", json_object_new_int64(token->failed_at)) &&
                  add(object, "status", json_object_new_int(token->failure.status)) &&
-                 add(object, "reason", json_object_new_string(token->failure.reason));
+                 add(object, "reason", json_object_new_string(token->failure.reason)) &&
+                 add(object, "refused", json_object_new_int(token->refused ? 1 : 0));
     const char *text =
         built ? json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN) : NULL;
     bool saved = text != NULL && write_file(directory, text);

@@ -28,6 +28,7 @@ struct token {
     int64_t expires;             /* of the access token; see timestamp.h */
     int64_t failed_at;           /* when logging in failed; 0: it did not */
     struct problem failure;      /* how */
+    bool refused;                /* it failed because the credentials were refused */
 };
 
 /* Read what is remembered for that API and those credentials (any strings that tell them from

@@ -359,7 +359,7 @@ FAULTS = [
     ("hang", 504), ("cut", 502), ("cut-body", 502), ("wrong-length:more", 502),
     ("wrong-length:fewer", 502), ("not-json", 502), ("empty", 502), ("html", 502), ("wrong-id", 502),
     ("big", 503), ("bomb", 503), ("redirect", 502), ("expired-certificate", 502),
-    ("wrong-host", 502),
+    ("wrong-host", 502), ("old-tls", 502), ("huge-header", 502),
 ]
 
 
@@ -474,6 +474,35 @@ def test_command_line(fetching, stub):
     done = command(site, "--help")
     assert done.returncode == 0 and done.stdout.startswith("Usage: tradecloud-fetch")
     assert command(site, "--version").stdout.startswith("tradecloud-fetch ")
+
+
+def test_stopped_by_hand(fetching, stub):
+    """No answer for a web server where there is none."""
+    site = fetching()
+    stub.fault("/order/", "hang")
+    environment = {**{k: str(v) for k, v in site.environment.items()},
+                   "TRADECLOUD_SPOOL": str(site.spool)}
+    with subprocess.Popen([*UNPRIVILEGED, site.fetch_program, "order", ID], env=environment,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not stub.gets():
+            time.sleep(0.01)
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+    assert (process.returncode, output) == (1, b"")
+
+
+def test_refresh_that_hangs(fetching, stub):
+    """It is a time-out, not a queue; and the next attempt succeeds."""
+    site = fetching(TRADECLOUD_TIMEOUT="2")
+    assert get(site).status == 202
+    expire(site)
+    stub.fault("/refresh", "hang")
+    check_problem(get(site), 504)
+    stub.mend()
+    deadline = time.monotonic() + 8
+    while get(site).status != 200 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert get(site).status == 200
 
 
 def test_exit_codes(fetching, stub):

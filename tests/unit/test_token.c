@@ -83,7 +83,8 @@ static void test_failure_kept(void **state)
 {
     (void)state;
     static struct token token;
-    struct token failed = {.failed_at = timestamp_now(), .failure = {502, "refused"}};
+    struct token failed = {
+        .failed_at = timestamp_now(), .failure = {502, "refused"}, .refused = true};
     save(&failed);
     load(&token);
     assert_memory_equal(&token, &failed, sizeof token);
@@ -244,6 +245,16 @@ static void test_pace(void **state)
     assert_true(timestamp_monotonic() - start <= 1000);
 }
 
+/* With nobody in front, it is the deadline that is missed. */
+static void test_late(void **state)
+{
+    (void)state;
+    struct problem problem = {0};
+    put("pace", "0\n", 0600);
+    assert_false(pace_wait(directory, "pace", timestamp_monotonic() - 1, &problem));
+    assert_int_equal(problem.status, 504);
+}
+
 static void test_damaged_pace(void **state)
 {
     (void)state;
@@ -267,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_fresh),   cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_lock),    cmocka_unit_test(test_lock_of_the_dead),
         cmocka_unit_test(test_pace),    cmocka_unit_test(test_damaged_pace),
+        cmocka_unit_test(test_late),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
