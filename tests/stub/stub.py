@@ -180,7 +180,7 @@ class Stub:
             None: tls_context(*good),
             "http1": tls_context(*good, protocols=["http/1.1"]),
             "expired-certificate": tls_context(
-                *self.authority.issue(self.directory / "expired", "DNS:localhost", days=-1)),
+                *self.authority.issue(self.directory / "expired", "DNS:localhost", days=0)),
             "wrong-host": tls_context(
                 *self.authority.issue(self.directory / "elsewhere", "DNS:api.example.com")),
             "old-tls": tls_context(*good, version=ssl.TLSVersion.TLSv1_1),

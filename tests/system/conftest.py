@@ -3,10 +3,16 @@ at the start of each test; and new ones for tests that need their own."""
 
 import pathlib
 import shutil
+import sys
 import tempfile
 
 import pytest
-from server import SERVERS, Authority
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "stub"))
+
+from fetching import api_environment, check_secrets, write_netrc  # noqa: E402
+from server import SERVERS, Authority  # noqa: E402
+from stub import Stub  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +47,17 @@ def site(server, shared_sites, directory, authority):
     """A running site with an empty spool, as shipped."""
     if server.name not in shared_sites:
         shared_sites[server.name] = server(directory / server.name, authority).start()
-    shared = shared_sites[server.name]
-    for state in shared.spool.iterdir():
+    empty(shared_sites[server.name])
+    return shared_sites[server.name]
+
+
+def empty(site):
+    """Make a site as good as new."""
+    for state in site.spool.iterdir():
         shutil.rmtree(state)
-    for log in (shared.directory / "log").iterdir():
+    for log in (site.directory / "log").iterdir():
         with open(log, "r+b") as stream:
             stream.truncate()
-    return shared
 
 
 @pytest.fixture
@@ -71,3 +81,43 @@ def new_site(server, authority, place):
     yield make
     for made in sites:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_stub(directory, authority):
+    with Stub(authority, directory / "stub") as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(shared_stub):
+    """Tradecloud's API, behaving, and the password file for it."""
+    shared_stub.reset()
+    write_netrc(shared_stub)
+    return shared_stub
+
+
+@pytest.fixture
+def fetcher(server, shared_sites, directory, authority, stub):
+    """A running site, as shipped, that fetches from the stub; nobody is logged in."""
+    name = f"{server.name}-fetcher"
+    if name not in shared_sites:
+        shared_sites[name] = server(directory / name, authority,
+                                    environment=api_environment(stub)).start()
+    empty(shared_sites[name])
+    yield shared_sites[name]
+    check_secrets(shared_sites[name], stub)
+
+
+@pytest.fixture
+def new_fetcher(new_site, stub):
+    """Make such a site of one's own: new_fetcher(TRADECLOUD_TIMEOUT="2")."""
+    made = []
+
+    def make(**variables):
+        made.append(new_site(environment=api_environment(stub, **variables)))
+        return made[-1]
+
+    yield make
+    for site in made:
+        check_secrets(site, stub)

@@ -68,7 +68,7 @@ class Authority:
         self.certificate, self.key = self.issue(directory, "DNS:localhost,IP:127.0.0.1")
 
     def issue(self, directory, names, days=30):
-        """Make a certificate: its file and its key's. With negative `days` it has expired."""
+        """Make a certificate: its file and its key's. With 0 `days` it expires at once."""
         directory.mkdir(parents=True, exist_ok=True)
         certificate, key = directory / "cert.pem", directory / "key.pem"
         request, extensions = directory / "request.pem", directory / "extensions"

@@ -5,7 +5,8 @@ import json
 import re
 
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_"
-                  r"(order|order-documents|shipment|unknown)_[A-Za-z0-9._-]{1,128}\.json")
+                  r"(order|order-documents|shipment|unknown|(order|shipment|legacy-order)-fetched)"
+                  r"_[A-Za-z0-9._-]{1,128}\.json")
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 ATTRIBUTE = re.compile(r"[a-z0-9]+")
 
