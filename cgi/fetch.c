@@ -114,8 +114,11 @@ static int report_to_operator(const struct work *work, enum outcome outcome)
     return status;
 }
 
-static int report_to_server(const struct work *work, enum outcome outcome)
+static int report_to_server(struct work *work, enum outcome outcome)
 {
+    /* Also of what could not be fetched, the log should say what it was. */
+    if (work->receipt.event.subject.data == NULL && work->what.id[0] != '\0')
+        work->receipt.event.subject = text_of(work->what.id);
     receipt_log(&work->receipt, outcome);
     return receipt_answer(&work->receipt, outcome) ? 0 : 1;
 }

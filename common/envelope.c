@@ -1,9 +1,8 @@
 #include "envelope.h"
 
 #include "digest.h"
+#include "lexeme.h"
 #include "timestamp.h"
-
-#include <json-c/json.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -39,21 +38,13 @@ void envelope_identify(struct envelope *envelope, const struct event *event, str
     envelope->id = id.data == NULL ? text_of(envelope->key) : id;
 }
 
-/* Append `"name":"value",` unless the value is absent. json-c does the escaping. */
+/* Append `"name":"value",` unless the value is absent. */
 static bool add(struct buffer *head, const char *name, struct text value)
 {
     if (value.data == NULL)
         return true;
-    struct json_object *string = json_object_new_string_len(value.data, (int)value.length);
-    const char *json = string == NULL
-                           ? NULL
-                           : json_object_to_json_string_ext(
-                                 string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-    bool added = json != NULL && buffer_append_string(head, "\"") &&
-                 buffer_append_string(head, name) && buffer_append_string(head, "\":") &&
-                 buffer_append_string(head, json) && buffer_append_string(head, ",");
-    json_object_put(string);
-    return added;
+    return lexeme_encode(text_of(name), head) && buffer_append_string(head, ":") &&
+           lexeme_encode(value, head) && buffer_append_string(head, ",");
 }
 
 /* com.tradecloud1.<kind>, and .<eventName> where there is one. */

@@ -180,11 +180,18 @@ static enum event_verdict judge(const struct scan_result *result, int status, co
     return EVENT_MALFORMED;
 }
 
-static enum event_verdict no_memory(struct event *event, struct problem *problem)
+/* Leave nothing in the event. */
+static enum event_verdict give_up(struct event *event, enum event_verdict verdict)
 {
     event_release(event);
+    *event = (struct event){.values = BUFFER_INIT};
+    return verdict;
+}
+
+static enum event_verdict no_memory(struct event *event, struct problem *problem)
+{
     problem_memory(problem);
-    return EVENT_NO_MEMORY;
+    return give_up(event, EVENT_NO_MEMORY);
 }
 
 enum event_verdict event_read(struct text body, struct event *event, struct problem *problem)
@@ -234,7 +241,7 @@ enum event_verdict event_read_object(enum event_kind kind, struct text id, struc
     struct text legacy;
     *event = (struct event){.kind = kind, .subject = id, .values = BUFFER_INIT};
     if (verdict != EVENT_READ)
-        return verdict;
+        return give_up(event, verdict);
     if (!reserve(event, members, OBJECT_FIELDS) || !take(event, &members[OBJECT_ID], &found) ||
         !take(event, &members[OBJECT_LEGACY_ID], &legacy) ||
         !take(event, &members[OBJECT_VERSION], &event->version) ||
@@ -243,9 +250,8 @@ enum event_verdict event_read_object(enum event_kind kind, struct text id, struc
     event->has_time = event->updated.data != NULL && timestamp_parse(event->updated, &event->time);
     if (is_asked_for(kind, id, found, legacy))
         return EVENT_READ;
-    event_release(event);
     problem_set(problem, 502, "the API's answer is about another object than the one asked for");
-    return EVENT_MALFORMED;
+    return give_up(event, EVENT_MALFORMED);
 }
 
 void event_release(struct event *event)

@@ -14,7 +14,7 @@
  *   name        eventName                             eventName              eventName
  *   subject     E.orderId, E.id, E.legacyOrderId      E.id                   -
  *   message id  E.meta.messageId, meta.messageId      meta.messageId         meta.messageId
- *   time        meta.createdDateTime beside the message id; else
+ *   time        meta.createdDateTime beside the message id, else in the other meta; else
  *               E.lastUpdatedAt                       E.meta.lastUpdatedAt   -
  *   version     E.version                             E.version              -
  *
@@ -71,7 +71,8 @@ enum event_verdict event_read(struct text body, struct event *event, struct prob
  * Judge and read an object that the API answered, of one of the fetched kinds, likewise. Its facts
  * are id, version, and lastUpdatedAt (of an order) or meta.lastUpdatedAt (of a shipment). It must
  * be the one asked for: its id must be `id`, to which `subject` points then; a legacy order, of
- * whose shape nothing is published, may have legacyOrderId instead, or neither. Problems are 502.
+ * whose shape nothing is published, may have legacyOrderId instead, or neither. Problems are 502, but for
+ * memory that runs out.
  */
 enum event_verdict event_read_object(enum event_kind kind, struct text id, struct text body,
                                      struct event *event, struct problem *problem);

@@ -1,6 +1,7 @@
 #include "lexeme.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 bool cursor_invalid(struct cursor *c, const char *problem)
@@ -273,4 +274,33 @@ size_t lexeme_decode(const unsigned char **at, unsigned char out[4])
         *at += 6;
     }
     return encode_utf8(point, out);
+}
+
+/* How a byte stands in a string: itself or an escape. Returns the length, 1 to 6. */
+static size_t encode_byte(unsigned char byte, char out[7])
+{
+    static const char letters[] = "bfnrt";
+    static const char meanings[] = "\b\f\n\r\t";
+    const char *meaning = byte == '\0' ? NULL : strchr(meanings, byte);
+    if (meaning != NULL)
+        return (size_t)snprintf(out, 7, "\\%c", letters[meaning - meanings]);
+    if (byte < 0x20)
+        return (size_t)snprintf(out, 7, "\\u%04x", (unsigned)byte);
+    if (byte == '"' || byte == '\\')
+        return (size_t)snprintf(out, 7, "\\%c", byte);
+    out[0] = (char)byte;
+    return 1;
+}
+
+bool lexeme_encode(struct text value, struct buffer *json)
+{
+    if (!buffer_append(json, "\"", 1))
+        return false;
+    for (size_t i = 0; i < value.length; i++) {
+        char one[7];
+        size_t length = encode_byte((unsigned char)value.data[i], one);
+        if (!buffer_append(json, one, length))
+            return false;
+    }
+    return buffer_append(json, "\"", 1);
 }

@@ -8,6 +8,8 @@
 #ifndef COMMON_LEXEME_H
 #define COMMON_LEXEME_H
 
+#include "buffer.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -40,5 +42,12 @@ bool lexeme_word(struct cursor *c, const char *word);
  * move behind it. `out` gets UTF-8: the whole character if it was escaped, one byte of it if not.
  * Returns how many bytes, 1 to 4. */
 size_t lexeme_decode(const unsigned char **at, unsigned char out[4]);
+
+/*
+ * The reverse: append `value`, UTF-8 that may hold any character, NUL too, as a string with its
+ * quotes. Returns false when memory runs out. (json-c's writer cannot be used for what a sender
+ * chooses: when memory runs out, it goes on with a part of the text and says nothing.)
+ */
+bool lexeme_encode(struct text value, struct buffer *json);
 
 #endif

@@ -14,7 +14,7 @@
 
 enum {
     LOG_LINE_SIZE = 4096, /* PIPE_BUF: a line that fits is written in one piece */
-    LOG_VALUE_MAX = 1024, /* bytes of a value, escapes included, before it is cut */
+    LOG_VALUE_MAX = 1024, /* bytes of a value with its escapes, "..." and NUL, if it is cut */
 };
 
 struct log_line {
@@ -41,8 +41,8 @@ void log_number(struct log_line *line, const char *key, int64_t number);
 /* Write the line to standard error. That it cannot be written is nobody's to know. */
 void log_write(struct log_line *line);
 
-/* Append a text escaped as log_text does it, without quotes around it, to `out` of `size` bytes;
- * NUL-terminated, cut like a value. Returns its length. */
+/* Write a text escaped as log_text does it, without quotes around it, to `out` of `size` bytes, at
+ * least 8; NUL-terminated, cut like a value. Returns its length. */
 size_t log_escape(struct text value, char *out, size_t size);
 
 #endif

@@ -113,7 +113,7 @@ static bool take_time(struct text *text, const char *separator, struct date *dat
 static bool take_fraction(struct text *text, int *milliseconds)
 {
     *milliseconds = 0;
-    if (take_one_of(text, ".,") == '\0')
+    if (take_one_of(text, ".") == '\0')
         return true;
     if (text->length == 0 || !is_digit(*text->data))
         return false;
@@ -156,8 +156,17 @@ bool timestamp_parse(struct text text, int64_t *milliseconds)
     return *milliseconds >= YEAR_1 && *milliseconds <= YEAR_9999;
 }
 
+/* Whether timestamp_name would write it so; a leap second, for one, it would not. */
+static bool is_name_of(const char *name, int64_t milliseconds)
+{
+    char written[TIMESTAMP_NAME_SIZE];
+    timestamp_name(milliseconds, written);
+    return memcmp(name, written, TIMESTAMP_NAME_SIZE - 1) == 0;
+}
+
 bool timestamp_parse_name(struct text name, int64_t *milliseconds)
 {
+    const char *whole = name.data;
     struct date date;
     int fraction;
     if (name.length != TIMESTAMP_NAME_SIZE - 1 || !take_date(&name, "", &date) ||
@@ -165,7 +174,7 @@ bool timestamp_parse_name(struct text name, int64_t *milliseconds)
         !take_fraction(&name, &fraction) || take_one_of(&name, "Z") == '\0')
         return false;
     *milliseconds = seconds_of(&date) * 1000 + fraction;
-    return name.length == 0;
+    return *milliseconds <= YEAR_9999 && is_name_of(whole, *milliseconds);
 }
 
 static int64_t read_clock(clockid_t clock)

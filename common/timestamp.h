@@ -16,7 +16,7 @@ enum {
 
 /*
  * Read a time as Tradecloud has been seen to write it: RFC 3339, or RFC 3339 without a zone, which
- * is taken for UTC; any number of decimals, of which three count. The year is 0001 to 9999, before
+ * is taken for UTC; any number of decimals, of which three count; a zone may lack its colon. The year is 0001 to 9999, before
  * and after the zone is applied. Returns false for anything else.
  */
 bool timestamp_parse(struct text text, int64_t *milliseconds);
@@ -27,7 +27,8 @@ int64_t timestamp_now(void);
 /* Milliseconds of a clock that never jumps, for deadlines. Not comparable with any of the above. */
 int64_t timestamp_monotonic(void);
 
-/* "20250423T100153.812Z": for a file name. The time must come from one of the two above. */
+/* "20250423T100153.812Z": for a file name. The time must come from
+ * timestamp_parse or timestamp_now. */
 void timestamp_name(int64_t milliseconds, char name[TIMESTAMP_NAME_SIZE]);
 
 /* Read back what timestamp_name wrote; returns false for anything else. */
