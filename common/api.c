@@ -130,7 +130,8 @@ static bool ask_for_token(struct api *api, struct token *token, bool refresh,
 }
 
 /* Remember for all processes that logging in failed. */
-static void remember_failure(struct api *api, struct token *token, const struct problem *problem)
+static void remember_failure(const struct api *api, struct token *token,
+                             const struct problem *problem)
 {
     struct problem unsaved;
     memset(token, 0, sizeof *token);

@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,10 +90,13 @@ static size_t take_header(char *line, size_t size, size_t count, void *data)
 
 /* --- getting ready --- */
 
+/* An address, as a name that looks like one may be anybody's: 127.example.com. */
 static bool is_loopback(const char *host)
 {
-    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           strncmp(host, "127.", 4) == 0;
+    struct in_addr address;
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
 bool http_check_url(const char *variable, const char *url, struct problem *problem)

@@ -4,6 +4,7 @@ them."""
 import json
 import os
 import re
+import threading
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -148,3 +149,16 @@ def check_secrets(site, stub):
         assert os.stat(state).st_mode & 0o7777 in (0o700, 0o2700)
         for path in files_below(state):
             assert os.path.islink(path) or os.stat(path).st_mode & 0o077 == 0, path
+
+
+def in_background(function):
+    """Start it; what is returned waits for the result."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+
+    def wait():
+        thread.join(60)
+        return results[0]
+
+    return wait

@@ -41,6 +41,30 @@ static void test_vectors(void **state)
     }
 }
 
+/* However it is divided, it is the same. */
+static void test_parts(void **state)
+{
+    static const struct {
+        struct text parts[4];
+        int count;
+    } rows[] = {
+        {{{"abc", 3}}, 1},
+        {{{"a", 1}, {"bc", 2}}, 2},
+        {{{"a", 1}, {"b", 1}, {"c", 1}}, 3},
+        {{{"", 0}, {"abc", 3}, {NULL, 0}, {"", 0}}, 4},
+        {{{NULL, 0}, {"ab", 2}, {"", 0}, {"c", 1}}, 4},
+    };
+    (void)state;
+    char hex[DIGEST_HEX_SIZE];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        digest_hex(rows[i].parts, rows[i].count, hex);
+        if (strcmp(hex, vectors[0].hex) != 0)
+            fail_msg("row %zu: %s", i, hex);
+    }
+    digest_hex(NULL, 0, hex);
+    assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
 static void test_million(void **state)
 {
     (void)state;
@@ -59,7 +83,7 @@ static void test_stays_inside(void **state)
     (void)state;
     char hex[DIGEST_HEX_SIZE + 1];
     memset(hex, '~', sizeof hex);
-    digest_hex((const struct text[]){{"ab", 2}, {"c", 1}}, 2, hex);
+    digest_hex(&vectors[0].bytes, 1, hex);
     assert_int_equal(hex[DIGEST_HEX_SIZE - 1], '\0');
     assert_int_equal(hex[DIGEST_HEX_SIZE], '~');
     assert_int_equal(strspn(hex, "0123456789abcdef"), DIGEST_HEX_SIZE - 1);
@@ -69,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_million),
         cmocka_unit_test(test_stays_inside),
     };

@@ -243,6 +243,27 @@ static void test_signal_after_the_answer(void **state)
     }
 }
 
+static int to_nobody_program(int number)
+{
+    process_start(0);
+    response_to_nobody();
+    (void)raise(number);
+    return 2;
+}
+
+/* On a command line, the log is all there is. */
+static void test_signal_with_nobody_to_answer(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
+        struct ending ending = run(to_nobody_program, deadly[i].number);
+        if (!WIFEXITED(ending.status) || WEXITSTATUS(ending.status) != 1)
+            fail_msg("%s: status %#x", deadly[i].name, (unsigned)ending.status);
+        if (ending.output[0] != '\0' || strstr(ending.log, deadly[i].word) == NULL)
+            fail_msg("%s: %s%s", deadly[i].name, ending.output, ending.log);
+    }
+}
+
 /* Nobody is left to hear the answer or read the log. */
 static int deaf_program(int number)
 {
@@ -435,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_stack_overflow),
         cmocka_unit_test(test_handler_is_not_interrupted),
         cmocka_unit_test(test_signal_after_the_answer),
+        cmocka_unit_test(test_signal_with_nobody_to_answer),
         cmocka_unit_test(test_signal_with_broken_pipes),
         cmocka_unit_test(test_alarm),
         cmocka_unit_test(test_alarm_replaces_another),

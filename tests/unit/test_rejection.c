@@ -26,6 +26,9 @@ static void test_all_lines(void **state)
     const struct request request = {
         .method_name = "POST",
         .path_info = "/orders",
+        .query_string = "a=%20b&c",
+        .script_name = "/tradecloud",
+        .request_uri = "/tradecloud/orders?a=%20b&c",
         .content_type = "application/json; charset=utf-8",
         .remote_addr = "2001:db8::1",
         .auth_type = "Basic",
@@ -37,6 +40,7 @@ static void test_all_lines(void **state)
                                    "Received: 2025-04-23T10:01:53.812Z\n"
                                    "Method: POST\n"
                                    "Path: /orders\n"
+                                   "Query: a=%20b&c\n"
                                    "Content-Type: application/json; charset=utf-8\n"
                                    "Remote-Address: 2001:db8::1\n"
                                    "\n");
@@ -96,6 +100,7 @@ static void test_escapes_everywhere(void **state)
     const struct request request = {
         .method_name = "m\nm",
         .path_info = "p\np",
+        .query_string = "q\nq",
         .content_type = "c\nc",
         .remote_addr = "a\na",
     };
@@ -105,6 +110,7 @@ static void test_escapes_everywhere(void **state)
                                    "Received: 2025-04-23T10:01:53.812Z\n"
                                    "Method: m\\nm\n"
                                    "Path: p\\np\n"
+                                   "Query: q\\nq\n"
                                    "Content-Type: c\\nc\n"
                                    "Remote-Address: a\\na\n"
                                    "\n");
@@ -177,20 +183,22 @@ static void name_of(struct text bytes, int64_t time, char name[REJECTION_NAME_SI
     request_release(&request);
 }
 
-/* The time of receipt, and 64 digits. */
+/* The digest is of the whole file: of the first one here, as sha256sum gives it. */
 static void test_name(void **state)
 {
     (void)state;
     char name[REJECTION_NAME_SIZE];
     name_of(text_of("abc"), NOW, name);
-    assert_memory_equal(name, "20250423T100153.812Z_rejected_", 30);
-    assert_int_equal(strspn(name + 30, "0123456789abcdef"), 64);
-    assert_string_equal(name + 94, ".txt");
+    assert_string_equal(name, "20250423T100153.812Z_rejected_"
+                              "336ad89aab384446f14602dcf4f9fd04539e788016dde48b8e6f359749d41d48"
+                              ".txt");
     name_of(text_of(""), 0, name);
     assert_memory_equal(name, "19700101T000000.000Z_rejected_", 30);
+    assert_int_equal(strspn(name + 30, "0123456789abcdef"), DIGEST_HEX_SIZE - 1);
+    assert_string_equal(name + 30 + DIGEST_HEX_SIZE - 1, ".txt");
 }
 
-/* Two bodies never share a file. */
+/* What differs in any way has a file of its own; what is the same shares it. */
 static void test_names_differ(void **state)
 {
     (void)state;
@@ -205,6 +213,28 @@ static void test_names_differ(void **state)
     assert_string_equal(name, other);
 }
 
+/* Notifications have no body: the query is all that tells two in one millisecond apart. */
+static void test_names_of_notifications(void **state)
+{
+    static const struct request requests[] = {
+        {.path_info = "/order/"},
+        {.path_info = "/shipment/"},
+        {.path_info = "/order/", .query_string = "a"},
+        {.path_info = "/order/", .query_string = "b"},
+        {.path_info = "/order/", .query_string = "a", .remote_addr = "192.0.2.1"},
+    };
+    char names[sizeof requests / sizeof requests[0]][REJECTION_NAME_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        struct buffer head = BUFFER_INIT;
+        build(&requests[i], &REASON, &head, names[i]);
+        buffer_release(&head);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(names[i], names[j]) == 0)
+                fail_msg("rows %zu and %zu share %s", j, i, names[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,7 +242,7 @@ int main(void)
         cmocka_unit_test(test_escapes),          cmocka_unit_test(test_escapes_everywhere),
         cmocka_unit_test(test_cuts_long_values), cmocka_unit_test(test_body_behind_the_empty_line),
         cmocka_unit_test(test_appends),          cmocka_unit_test(test_name),
-        cmocka_unit_test(test_names_differ),
+        cmocka_unit_test(test_names_differ),     cmocka_unit_test(test_names_of_notifications),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,8 +28,9 @@ const char *__asan_default_options(void)
 
 /* --- the environment --- */
 
-static const char *const names[] = {"REQUEST_METHOD", "AUTH_TYPE", "CONTENT_LENGTH",
-                                    "CONTENT_TYPE",   "PATH_INFO", "REMOTE_ADDR"};
+static const char *const names[] = {"REQUEST_METHOD", "AUTH_TYPE",   "CONTENT_LENGTH",
+                                    "CONTENT_TYPE",   "PATH_INFO",   "QUERY_STRING",
+                                    "SCRIPT_NAME",    "REQUEST_URI", "REMOTE_ADDR"};
 
 static void set_all(const char *value)
 {
@@ -174,6 +175,9 @@ static void assert_all_absent(const struct request *request)
     assert_null(request->content_length);
     assert_null(request->content_type);
     assert_null(request->path_info);
+    assert_null(request->query_string);
+    assert_null(request->script_name);
+    assert_null(request->request_uri);
     assert_null(request->remote_addr);
     assert_int_equal(request->body.length, 0);
 }
@@ -210,6 +214,9 @@ static void test_set_variables(void **state)
     assert_string_equal(request.content_length, "CONTENT_LENGTH");
     assert_string_equal(request.content_type, "CONTENT_TYPE");
     assert_string_equal(request.path_info, "PATH_INFO");
+    assert_string_equal(request.query_string, "QUERY_STRING");
+    assert_string_equal(request.script_name, "SCRIPT_NAME");
+    assert_string_equal(request.request_uri, "REQUEST_URI");
     assert_string_equal(request.remote_addr, "REMOTE_ADDR");
 }
 

@@ -528,6 +528,12 @@ static void test_emergency_after_an_answer(void **state)
     }
 }
 
+static void emergency_to_nobody(void)
+{
+    response_to_nobody();
+    response_emergency();
+}
+
 /* An answer of which nothing arrived was begun, too: half of it may have. */
 static void emergency_after_failure(void)
 {
@@ -539,14 +545,17 @@ static void emergency_after_failure(void)
     response_emergency();
 }
 
-static void test_emergency_after_failure(void **state)
+static void test_silent_emergencies(void **state)
 {
+    static void (*const programs[])(void) = {emergency_after_failure, emergency_to_nobody};
     (void)state;
-    int fd = output_of(emergency_after_failure);
-    char *text = contents(fd);
-    assert_string_equal(text, "");
-    test_free(text);
-    assert_int_equal(close(fd), 0);
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+        int fd = output_of(programs[i]);
+        char *text = contents(fd);
+        assert_string_equal(text, "");
+        test_free(text);
+        assert_int_equal(close(fd), 0);
+    }
 }
 
 #define WITH_STDOUT(test) cmocka_unit_test_setup_teardown(test, keep_stdout, restore_stdout)
@@ -557,7 +566,7 @@ int main(void)
         /* These fork, so that none has begun an answer: they must come first. */
         WITH_STDOUT(test_emergency),
         WITH_STDOUT(test_emergency_after_an_answer),
-        WITH_STDOUT(test_emergency_after_failure),
+        WITH_STDOUT(test_silent_emergencies),
         WITH_STDOUT(test_problem_head),
         WITH_STDOUT(test_problem_body),
         WITH_STDOUT(test_server_problems_leak_nothing),

@@ -1251,6 +1251,109 @@ static void test_strange_state(void **state)
     }
 }
 
+/* --- state/ --- */
+
+static void test_opens_state(void **state)
+{
+    static const mode_t masks[] = {0, 007, 022, 077};
+    (void)state;
+    for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+        struct problem problem = {0};
+        int before = count_descriptors();
+        renew_spool();
+        assert_int_equal(chmod(spool_path, 02770), 0);
+        (void)umask(masks[i]);
+        int fd = spool_open_state(spool_path, &problem);
+        (void)umask(UMASK);
+        assert_true(fd >= 0);
+        assert_int_equal(problem.status, 0);
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        assert_int_equal(mkdirat(fd, "inside", 0700), 0);
+        assert_int_equal(mode_of(path_in_spool("state/inside")) & 0777, 0700);
+        assert_int_equal(mode_of(path_in_spool("state")), 0700);
+        assert_int_equal(count_in(spool_path), 1);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(count_descriptors(), before);
+    }
+}
+
+static void test_opens_state_again(void **state)
+{
+    struct problem problem = {0};
+    (void)state;
+    assert_int_equal(mkdir(path_in_spool("state"), 0700), 0);
+    make_file(path_of("state", "token"), "content");
+    int fd = spool_open_state(spool_path, &problem);
+    assert_true(fd >= 0);
+    assert_int_equal(faccessat(fd, "token", R_OK, 0), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void assert_no_state(const char *row, const char *directory, const char *word)
+{
+    struct problem problem = {0};
+    int before = count_descriptors();
+    if (spool_open_state(spool_path, &problem) >= 0)
+        fail_msg("%s: opened", row);
+    assert_problem(row, &problem, directory, word);
+    if (count_descriptors() != before)
+        fail_msg("%s: left descriptors open", row);
+}
+
+static void test_refuses_spool_of_state(void **state)
+{
+    (void)state;
+    assert_int_equal(rmdir(spool_path), 0);
+    assert_no_state("missing", "", "create the spool directory");
+    for (size_t i = 0; i < sizeof obstacles / sizeof obstacles[0]; i++) {
+        obstacles[i].put(spool_path);
+        assert_no_state(obstacles[i].name, "", obstacles[i].word);
+        assert_int_equal(remove(spool_path), 0);
+    }
+    make_spool();
+}
+
+/* Tokens are kept there: no one else may look. */
+static void test_refuses_state(void **state)
+{
+    static const mode_t modes[] = {0710, 0740, 0720, 0701, 0704, 0702, 0770, 0777, 02750};
+    (void)state;
+    for (size_t i = 0; i < sizeof obstacles / sizeof obstacles[0]; i++) {
+        renew_spool();
+        obstacles[i].put(path_in_spool("state"));
+        bool open_to_others = strstr(obstacles[i].name, "public") != NULL;
+        assert_no_state(obstacles[i].name, "state",
+                        open_to_others ? "chmod 700" : obstacles[i].word);
+    }
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        char row[32];
+        (void)snprintf(row, sizeof row, "mode %04o", (unsigned)modes[i]);
+        renew_spool();
+        put_with_mode(path_in_spool("state"), modes[i]);
+        assert_no_state(row, "state", "chmod 700");
+        assert_no_receipt(row, "state", "chmod 700");
+        assert_int_equal(mode_of(path_in_spool("state")), modes[i]);
+    }
+}
+
+/* What another user made would be closed to this one, and the other way round. */
+static void test_state_of_another_user(void **state)
+{
+    struct problem problem = {0};
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* only root can make something another user's */
+    assert_int_equal(mkdir(path_in_spool("state"), 0700), 0);
+    assert_int_equal(chown(path_in_spool("state"), NOBODY, NOBODY), 0);
+    assert_no_state("state of another", "state", "sudo -u \\#65534");
+    assert_int_equal(rmdir(path_in_spool("state")), 0);
+    give_place_away();
+    assert_int_equal(spool_open_state(spool_path, &problem), -1);
+    assert_int_equal(problem.status, 503);
+    assert_non_null(strstr(problem.reason, "not as root: sudo -u \\#65534"));
+    assert_int_equal(count_in(spool_path), 0);
+}
+
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
 int main(void)
@@ -1292,6 +1395,11 @@ int main(void)
         IN_PLACE(test_foreign_receipts),
         IN_PLACE(test_receipts_that_are_no_links),
         IN_PLACE(test_strange_state),
+        IN_PLACE(test_opens_state),
+        IN_PLACE(test_opens_state_again),
+        IN_PLACE(test_refuses_spool_of_state),
+        IN_PLACE(test_refuses_state),
+        IN_PLACE(test_state_of_another_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
