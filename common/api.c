@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TOKEN_LOCK "token.lock"
+
 /* --- credentials --- */
 
 static bool check_netrc(struct api *api, const char *path, struct problem *problem)
@@ -113,6 +115,7 @@ static bool ask_for_token(struct api *api, struct token *token, bool refresh,
                  problem_memory(problem);
     exchange.url = url.data;
     asked = asked && http_get(&api->http, &exchange, problem);
+    api->answered = asked;
     if (asked && (exchange.status == 401 || exchange.status == 403))
         asked = refuse(api, exchange.status, problem);
     else if (asked && exchange.status != 200)
@@ -155,7 +158,7 @@ static bool log_in(struct api *api, struct token *token, bool refresh, struct pr
         return token_save(token, api->http.state, api->http.config->api_url, api->credentials,
                           problem);
     /* Trouble of our own is no reason for others to wait. */
-    if (problem->status != 503)
+    if (problem->status != 503 || api->answered)
         remember_failure(api, token, problem);
     return false;
 }
@@ -186,7 +189,7 @@ static bool get_token(struct api *api, const char *stale, struct token *token,
     token_load(token, api->http.state, api->http.config->api_url, api->credentials);
     if (is_usable(token, stale))
         return true;
-    int lock = lock_take(api->http.state, "token.lock", api->http.deadline);
+    int lock = lock_take(api->http.state, TOKEN_LOCK, api->http.deadline);
     if (lock < 0 && errno == ETIMEDOUT)
         return problem_set(problem, 504, "another process took too long to log in to Tradecloud");
     if (lock < 0)
@@ -215,6 +218,16 @@ static bool judge(struct api *api, const struct exchange *exchange, struct probl
     }
 }
 
+/* Log in again, all of us, but not before the pause after a failed log-in. */
+static void give_up_token(const struct api *api, struct token *token, const struct problem *problem)
+{
+    int lock = lock_take(api->http.state, TOKEN_LOCK, api->http.deadline);
+    if (lock < 0)
+        return;
+    remember_failure(api, token, problem);
+    (void)close(lock);
+}
+
 /* With an access token; once more with another, if it is refused. */
 static bool get_with_token(struct api *api, struct exchange *exchange, struct problem *problem)
 {
@@ -227,6 +240,11 @@ static bool get_with_token(struct api *api, struct exchange *exchange, struct pr
         memcpy(stale, token.access, sizeof stale);
         got = get_token(api, stale, &token, problem) && http_get(&api->http, exchange, problem);
         explicit_bzero(stale, sizeof stale);
+    }
+    /* A token that was given a moment ago: to log in for each request would not help. */
+    if (got && exchange->status == 401) {
+        got = refuse(api, exchange->status, problem);
+        give_up_token(api, &token, problem);
     }
     exchange->bearer = NULL;
     explicit_bzero(&token, sizeof token);

@@ -25,6 +25,7 @@
 struct api {
     struct http http;
     char credentials[96]; /* tells this netrc file from another, or an earlier version of it */
+    bool answered;        /* the API has answered the request to log in */
     bool refused;         /* the problem is that Tradecloud refuses our credentials */
 };
 
