@@ -390,6 +390,18 @@ def test_fault_of_the_log_in(fetching, stub, fault, status):
     check_success_soon(site)
 
 
+@pytest.mark.parametrize("path, fault", [("/order/", "status:401"), ("/login", "status:429")])
+def test_logging_in_is_not_hammered(fetching, stub, path, fault):
+    """A token that is refused although it is new, and a log-in that is too many."""
+    site = fetching()
+    stub.fault(path, fault)
+    for _ in range(6):
+        check_problem(get(site), 502 if path == "/order/" else 503)
+    assert len(stub.logins()) <= 2
+    stub.mend()
+    check_success_soon(site)
+
+
 @pytest.mark.parametrize("fault", ["status:503", "cut", "cut-body"])
 def test_one_retry(fetching, stub, fault):
     """A fault that passes at once is never heard of."""
