@@ -187,6 +187,9 @@ static bool read_path(const struct request *request, struct notification *notifi
         path = skip(path, path.length > length ? length + 1 : length);
         break;
     }
+    /* "/order" names nothing by itself; the query may. */
+    if (path.length == 0)
+        return true;
     bool good = encoded ? decode(path, '+', found.id, problem) : copy(path, found.id, problem);
     return good && note(notification, &found, problem);
 }

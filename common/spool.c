@@ -95,7 +95,11 @@ static int open_directory(int parent, const char *name, mode_t mode)
     fd = openat(parent, name, flags);
     if (fd < 0)
         return -1;
-    if (fchmod(fd, mode) == 0 && sync_directory(parent))
+    /* Changing a mode clears the setgid bit for those who are not in the spool's group. */
+    struct stat status;
+    bool right =
+        fstat(fd, &status) == 0 && ((status.st_mode & 07777) == mode || fchmod(fd, mode) == 0);
+    if (right && sync_directory(parent))
         return fd;
     int error = errno;
     (void)close(fd);

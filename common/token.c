@@ -76,6 +76,9 @@ void token_load(struct token *token, int directory, const char *api, const char 
         token->failed_at = get_number(object, "failedAt");
         token->failure.status = (int)get_number(object, "status");
         get_string(object, "reason", token->failure.reason, sizeof token->failure.reason);
+        /* A damaged file must not make a failure look like success. */
+        if (token->failure.status < 502 || token->failure.status > 504)
+            token->failed_at = 0;
         token->refused = get_number(object, "refused") != 0;
     }
     json_object_put(object);

@@ -44,6 +44,8 @@ static const struct row rows[] = {
     {"?orderId=a=b", NULL, "orderId=a=b", ORDER, "a=b"},
     {"?orderId=a&orderId=%61", NULL, "orderId=a&orderId=%61", ORDER, "a"},
     {"/order/a?orderId=a", "/order/a", "orderId=a", ORDER, "a"},
+    {"/order?orderId=a", "/order", "orderId=a", ORDER, "a"},
+    {"/order/?orderId=a", "/order/", "orderId=a", ORDER, "a"},
     {"", NULL, NULL, 0, NULL},
     {"/", "/", NULL, 0, NULL},
     {"/order", "/order", NULL, 0, NULL},
