@@ -374,6 +374,28 @@ static enum spool_outcome publish(const struct spool *spool, const char *tempora
     return SPOOL_FAILURE;
 }
 
+/* Look for an entry in all states, in the order in which it moves. One that is there is made durable
+ * before it counts: it may have been moved before it was so where it came from. Returns
+ * SPOOL_STORED if there is none. */
+static enum spool_outcome look_for(const struct spool *spool, const char *name,
+                                   struct problem *problem)
+{
+    struct stat status;
+    for (int state = SPOOL_NEW; state < SPOOL_STATES; state++) {
+        int directory = spool->directories[state];
+        bool found = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+        if (!found && errno == ENOENT)
+            continue;
+        if (found && sync_directory(directory))
+            return SPOOL_DUPLICATE;
+        (void)failed(spool, found ? "sync" : "look into", names[state], problem);
+        return SPOOL_FAILURE;
+    }
+    return SPOOL_STORED;
+}
+
+/* For new/, states are looked through again when the file is ready: while it was written, which can
+ * take long, another delivery may have been stored and even been claimed. */
 static enum spool_outcome write_entry(const struct spool *spool, enum spool_state state,
                                       const char *name, const struct text *parts, int count,
                                       struct problem *problem)
@@ -387,44 +409,26 @@ static enum spool_outcome write_entry(const struct spool *spool, enum spool_stat
         (void)failed(spool, "create a file in", names[SPOOL_TMP], problem);
         return SPOOL_FAILURE;
     }
-    if (fill(fd, parts, count))
-        outcome = publish(spool, temporary, state, name, problem);
-    else
+    if (!fill(fd, parts, count))
         (void)failed(spool, "write a file in", names[SPOOL_TMP], problem);
+    else if (state == SPOOL_NEW)
+        outcome = look_for(spool, name, problem);
+    else
+        outcome = SPOOL_STORED;
+    if (outcome == SPOOL_STORED)
+        outcome = publish(spool, temporary, state, name, problem);
     /* That this fails changes nothing for the entry: what stays in tmp/ is swept one day. */
     (void)unlinkat(spool->directories[SPOOL_TMP], temporary, 0);
     return outcome;
 }
 
-/* Look for an entry in all states, in the order in which it moves. */
-static enum spool_outcome find(const struct spool *spool, const char *name, enum spool_state *state,
-                               struct problem *problem)
-{
-    struct stat status;
-    for (*state = SPOOL_NEW; *state < SPOOL_STATES; ++*state) {
-        if (fstatat(spool->directories[*state], name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-            return SPOOL_DUPLICATE;
-        if (errno != ENOENT) {
-            (void)failed(spool, "look into", names[*state], problem);
-            return SPOOL_FAILURE;
-        }
-    }
-    return SPOOL_STORED;
-}
-
 enum spool_outcome spool_store(const struct spool *spool, const char *name,
                                const struct text *parts, int count, struct problem *problem)
 {
-    enum spool_state state;
-    enum spool_outcome outcome = find(spool, name, &state, problem);
-    if (outcome == SPOOL_STORED)
-        return write_entry(spool, SPOOL_NEW, name, parts, count, problem);
-    /* It may have been moved before it was durable where it came from. */
-    if (outcome == SPOOL_DUPLICATE && !sync_directory(spool->directories[state])) {
-        (void)failed(spool, "sync", names[state], problem);
-        return SPOOL_FAILURE;
-    }
-    return outcome;
+    enum spool_outcome outcome = look_for(spool, name, problem);
+    if (outcome != SPOOL_STORED)
+        return outcome;
+    return write_entry(spool, SPOOL_NEW, name, parts, count, problem);
 }
 
 bool spool_reject(const struct spool *spool, const char *name, const struct text *parts, int count,

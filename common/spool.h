@@ -78,8 +78,9 @@ bool spool_receipt_time(const struct spool *spool, const char *name, int64_t now
 
 /*
  * Store the concatenation of `parts` (`count`, at most SPOOL_PARTS_MAX) as the entry `name` in
- * new/, durably, unless an entry of that name is in any state. One that moves back (a consumer's
- * retry) within the microseconds of this look-up could be missed; forward moves cannot be.
+ * new/, durably, unless an entry of that name is in any state. That is looked up before the file is
+ * written and once more right before it is linked. What moves between states within the microseconds
+ * of that second look-up could be missed, and the event be consumed twice, never lost.
  */
 enum spool_outcome spool_store(const struct spool *spool, const char *name,
                                const struct text *parts, int count, struct problem *problem);

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import subprocess
+import threading
+import time
 
 import pytest
 from client import order, send
@@ -127,7 +129,7 @@ def test_link_whose_answer_was_lost(spool):
     script = spool.parent / "linker"
     script.write_text("#!/bin/sh\n"
                       "exec strace -o /dev/null -e trace=linkat "
-                      f"-e inject=linkat:delay_enter=500000:error=EEXIST {spool.parent}/webhook\n")
+                      f"-e inject=linkat:delay_enter=3000000:error=EEXIST {spool.parent}/webhook\n")
     script.chmod(0o755)
     environment = {"REQUEST_METHOD": "POST", "AUTH_TYPE": "Basic", "PATH": os.environ["PATH"],
                    "CONTENT_LENGTH": str(len(BODY)), "TRADECLOUD_SPOOL": str(spool)}
@@ -141,11 +143,35 @@ def test_link_whose_answer_was_lost(spool):
             if names and (spool / "tmp" / names[0]).read_bytes().endswith(complete):
                 break
             assert process.poll() is None
+        # It is complete; now it is synced, looked for, and then stands for three seconds before link().
+        time.sleep(1)
         name = "20250423T100153.812Z_order_m.json"
         os.link(spool / "tmp" / names[0], spool / "new" / name)
         answer = process.stdout.read().decode()
     assert answer.startswith("Status: 202 "), answer
     assert json.loads(answer.split("\r\n\r\n")[1])["file"] == name
+    assert entries(spool, "tmp") == []
+
+
+@pytest.mark.parametrize("state", ["new", "work", "done"])
+def test_overtaken_while_writing(spool, state):
+    """A retry is stored, and perhaps consumed, while the first delivery waits for the disk: still it
+    is one event."""
+    assert receive(spool, order())[0] == 202
+    slow = []
+    first = threading.Thread(target=lambda: slow.append(receive(
+        spool, prefix=["strace", "-o", "/dev/null", "-e", "trace=fsync",
+                       "-e", "inject=fsync:delay_enter=2000000:when=1"])))
+    first.start()
+    while not entries(spool, "tmp"):
+        time.sleep(0.01)
+    name = "20250423T100153.812Z_order_m.json"
+    assert receive(spool)[0] == 202
+    if state != "new":
+        (spool / "new" / name).rename(spool / state / name)
+    first.join()
+    assert slow[0][0] == 200, slow
+    assert [s for s in ("new", "work", "done") if name in entries(spool, s)] == [state]
     assert entries(spool, "tmp") == []
 
 
