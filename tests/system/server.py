@@ -176,12 +176,16 @@ class Site:
     def _commands(self):
         raise NotImplementedError
 
+    def _connect(self):
+        """Raise OSError while the site is not up."""
+        socket.create_connection(("127.0.0.1", self.port), 1).close()
+
     def start(self):
         self._commands()
         deadline = time.monotonic() + 20
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                self._connect()
                 return self
             except OSError:
                 dead = [p for p in self.processes if p.poll() is not None]
@@ -301,6 +305,12 @@ http {{
     include {etc}/site.conf;
 }}
 """)
+
+    def _connect(self):
+        """nginx may be up before fcgiwrap, and would answer 502."""
+        super()._connect()
+        with socket.socket(socket.AF_UNIX) as fcgiwrap:
+            fcgiwrap.connect(str(self.directory / "run/fcgiwrap"))
 
     def _commands(self):
         (self.directory / "run/fcgiwrap").unlink(missing_ok=True)
