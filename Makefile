@@ -33,7 +33,7 @@ TEST_HEADERS = $(wildcard tests/unit/*.h)
 
 # The program that receives is wholly static: loading shared libraries would take several times as
 # long as receiving an event.
-WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -ljson-c -lcrypto
+WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -lcrypto
 FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
 # The whole command lines are shown by `make V=1`.

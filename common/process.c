@@ -10,17 +10,21 @@
 
 enum { HANDLER_STACK_SIZE = 32768 };
 
-/* The signals that end the process, each with its line for the log. */
+/* The signals that end the process, each with its line for the log before and after the answer. */
 static const struct ending {
     int number;
-    const char *line;
+    const char *failed;
+    const char *ended;
 } endings[] = {
 #define ENDING(number, reason)                                                                     \
     {                                                                                              \
-        number, "outcome=failed status=503 reason=\"" reason "\"\n"                                \
+        number, "outcome=failed status=503 reason=\"" reason "\"\n",                               \
+            "outcome=ended reason=\"" reason "\"\n"                                                \
     }
-    ENDING(SIGALRM, "the deadline passed: the body did not arrive in time, or the disk is stuck"),
-    ENDING(SIGTERM, "SIGTERM: stopped from outside before the answer"),
+    ENDING(SIGALRM, "SIGALRM: the deadline passed: the body did not arrive in time, or the disk or "
+                    "the name server hangs"),
+    ENDING(SIGTERM, "SIGTERM: stopped from outside"),
+    ENDING(SIGXCPU, "SIGXCPU: the web server's limit on processor time is too low"),
     ENDING(SIGSEGV, "SIGSEGV: a defect of this program; please report it"),
     ENDING(SIGBUS, "SIGBUS: a defect of this program or of the machine; please report it"),
     ENDING(SIGABRT, "SIGABRT: a defect of this program; please report it"),
@@ -32,11 +36,12 @@ static const struct ending {
 /* Only calls what signal-safety(7) allows. */
 static void end(int number)
 {
-    response_emergency();
+    bool failed = response_emergency();
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         if (endings[i].number != number)
             continue;
-        ssize_t written = write(STDERR_FILENO, endings[i].line, strlen(endings[i].line));
+        const char *line = failed ? endings[i].failed : endings[i].ended;
+        ssize_t written = write(STDERR_FILENO, line, strlen(line));
         (void)written;
     }
     _exit(1);

@@ -8,8 +8,8 @@
  * To be called first. Opens /dev/null for standard descriptors that are closed, so that no file of
  * ours becomes one; sets the umask to 007 (files name their own modes, directories are the
  * group's); ignores SIGPIPE and SIGXFSZ, so that they become errors of write(); unblocks all
- * signals; sets an alarm after `seconds`, 0 for none. The fatal signals, SIGTERM and the alarm
- * answer 503 (response_emergency), log why, and end the process with status 1.
+ * signals; sets an alarm after `seconds`, 0 for none. The fatal signals, SIGTERM, SIGXCPU and
+ * the alarm answer 503 (response_emergency), log why, and end the process with status 1.
  */
 void process_start(unsigned seconds);
 

@@ -1,6 +1,6 @@
 #include "response.h"
 
-#include <json-c/json.h>
+#include "lexeme.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #define RETRY_AFTER "60" /* seconds */
-#define JSON_STYLE  (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 #define RETRY_LATER                                                                                \
     "The receiver cannot take this now. It has not been accepted; send it again later."
 
@@ -23,7 +22,8 @@ static const char emergency[] =
     "\"detail\":\"" RETRY_LATER "\"}\n";
 
 /* Set before the first byte of an answer: a signal that comes later must not add a second one. */
-static volatile sig_atomic_t begun;
+enum { UNANSWERED, ANSWERED, NOBODY };
+static volatile sig_atomic_t begun = UNANSWERED;
 
 /* The statuses there are, with what each needs beside a body. */
 static const struct status {
@@ -67,21 +67,35 @@ static bool write_all(const char *bytes, size_t length)
     return true;
 }
 
-void response_emergency(void)
+bool response_emergency(void)
 {
-    if (begun != 0)
-        return;
-    begun = 1;
-    ssize_t written = write(STDOUT_FILENO, emergency, sizeof emergency - 1);
-    (void)written;
+    bool first = begun == UNANSWERED;
+    bool anybody = begun != NOBODY;
+    if (first) {
+        begun = ANSWERED;
+        ssize_t written = write(STDOUT_FILENO, emergency, sizeof emergency - 1);
+        (void)written;
+    }
+    return first || !anybody;
 }
 
 void response_to_nobody(void)
 {
-    begun = 1;
+    begun = NOBODY;
 }
 
-static bool send(const struct status *status, const char *type, const char *json)
+/* Send what could be put together. */
+static bool send(const struct buffer *answer, bool built)
+{
+    if (!built) {
+        (void)response_emergency();
+        return false;
+    }
+    begun = ANSWERED;
+    return write_all(answer->data, answer->length);
+}
+
+static bool add_head(struct buffer *answer, const struct status *status, const char *type)
 {
     static const char format[] = "Status: %d %s\r\n"
                                  "Content-Type: %s\r\n"
@@ -89,66 +103,43 @@ static bool send(const struct status *status, const char *type, const char *json
                                  "%s"
                                  "\r\n";
     char head[512];
-    int length =
-        snprintf(head, sizeof head, format, status->code, status->title, type, status->header);
-    struct buffer answer = BUFFER_INIT;
-    bool sent = false;
-    if (length > 0 && buffer_append(&answer, head, (size_t)length) &&
-        buffer_append_string(&answer, json) && buffer_append_string(&answer, "\n")) {
-        begun = 1;
-        sent = write_all(answer.data, answer.length);
-    } else {
-        response_emergency();
-    }
-    buffer_release(&answer);
-    return sent;
+    (void)snprintf(head, sizeof head, format, status->code, status->title, type, status->header);
+    return buffer_append_string(answer, head);
 }
 
-/* Add a member whose value may be NULL for want of memory, in which case it is false. */
-static bool add(struct json_object *object, const char *key, struct json_object *value)
+/* Append `"name":"value"` behind what `before` says: an opening brace or a comma. */
+static bool add(struct buffer *answer, const char *before, const char *name, struct text value)
 {
-    if (object != NULL && value != NULL && json_object_object_add(object, key, value) == 0)
-        return true;
-    json_object_put(value);
-    return false;
-}
-
-/* Send an object if it could be built, and free it. */
-static bool send_object(const struct status *status, const char *type, struct json_object *object,
-                        bool built)
-{
-    const char *json = built ? json_object_to_json_string_ext(object, JSON_STYLE) : NULL;
-    bool sent = false;
-    if (json != NULL)
-        sent = send(status, type, json);
-    else
-        response_emergency();
-    json_object_put(object);
-    return sent;
-}
-
-static struct json_object *string(const char *text)
-{
-    return json_object_new_string(text);
+    return buffer_append_string(answer, before) && lexeme_encode(text_of(name), answer) &&
+           buffer_append_string(answer, ":") && lexeme_encode(value, answer);
 }
 
 bool response_stored(struct text id, const char *file, bool duplicate)
 {
-    struct json_object *object = json_object_new_object();
-    bool built = add(object, "status", string(duplicate ? "duplicate" : "spooled")) &&
-                 add(object, "id", json_object_new_string_len(id.data, (int)id.length)) &&
-                 add(object, "file", string(file));
-    return send_object(find_status(duplicate ? 200 : 202), "application/json", object, built);
+    struct buffer answer = BUFFER_INIT;
+    bool built = add_head(&answer, find_status(duplicate ? 200 : 202), "application/json") &&
+                 add(&answer, "{", "status", text_of(duplicate ? "duplicate" : "spooled")) &&
+                 add(&answer, ",", "id", id) && add(&answer, ",", "file", text_of(file)) &&
+                 buffer_append_string(&answer, "}\n");
+    bool sent = send(&answer, built);
+    buffer_release(&answer);
+    return sent;
 }
 
 bool response_problem(const struct problem *problem)
 {
+    char number[24];
+    struct buffer answer = BUFFER_INIT;
     const struct status *status = find_status(problem->status);
     const char *detail = status->code < 500 ? problem->reason : RETRY_LATER;
-    struct json_object *object = json_object_new_object();
-    bool built = add(object, "type", string("about:blank")) &&
-                 add(object, "title", string(status->title)) &&
-                 add(object, "status", json_object_new_int(status->code)) &&
-                 add(object, "detail", string(detail));
-    return send_object(status, "application/problem+json", object, built);
+    (void)snprintf(number, sizeof number, ",\"status\":%d", status->code);
+    bool built = add_head(&answer, status, "application/problem+json") &&
+                 add(&answer, "{", "type", text_of("about:blank")) &&
+                 add(&answer, ",", "title", text_of(status->title)) &&
+                 buffer_append_string(&answer, number) &&
+                 add(&answer, ",", "detail", text_of(detail)) &&
+                 buffer_append_string(&answer, "}\n");
+    bool sent = send(&answer, built);
+    buffer_release(&answer);
+    return sent;
 }

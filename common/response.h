@@ -29,8 +29,9 @@ bool response_stored(struct text id, const char *file, bool duplicate);
 bool response_problem(const struct problem *problem);
 
 /* Answer 503 by one constant write(), unless an answer was begun before. For signal handlers and
- * where there is no memory left: calls nothing but write(). */
-void response_emergency(void);
+ * where there is no memory left: calls nothing but write(). Returns whether the request has failed
+ * by this: false if it was answered before. */
+bool response_emergency(void);
 
 /* There is nobody who could be answered, as on a command line: response_emergency is to be silent. */
 void response_to_nobody(void);
