@@ -126,9 +126,21 @@ static bool check_directory(const struct spool *spool, int fd, const char *name,
     return true;
 }
 
+/* Behind a slash or a dot at the end of the path, a symbolic link could not be told. */
+static bool ends_plainly(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *last = slash == NULL ? path : slash + 1;
+    return *last != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0;
+}
+
 static bool open_root(struct spool *spool, dev_t *device, struct problem *problem)
 {
     struct stat status;
+    if (!ends_plainly(spool->path))
+        return problem_set(problem, 503,
+                           "the path of the spool must not end in a slash or a dot: %s",
+                           spool->path);
     spool->root = open(spool->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (spool->root < 0 || fstat(spool->root, &status) != 0)
         return failed(spool, "open", "", problem);
@@ -224,10 +236,9 @@ static bool remember(int receipts, const char *name, char time[TIMESTAMP_NAME_SI
     if (errno != EEXIST)
         return false;
     ssize_t length = readlinkat(receipts, name, time, TIMESTAMP_NAME_SIZE);
-    if (length == TIMESTAMP_NAME_SIZE)
-        length--;
+    /* What is longer is not ours, and no time. */
     if (length >= 0)
-        time[length] = '\0';
+        time[length < TIMESTAMP_NAME_SIZE ? length : 0] = '\0';
     /* The one who created it may not have synced it yet. */
     return length >= 0 && sync_directory(receipts);
 }
