@@ -8,12 +8,15 @@
 
 static bool add(struct buffer *head, const char *name, const char *value)
 {
-    char escaped[LOG_VALUE_MAX];
+    const struct text text = text_of(value);
+    const size_t room = 4 * text.length + 8; /* each byte as \xNN */
     if (value == NULL)
         return true;
-    (void)log_escape(text_of(value), escaped, sizeof escaped);
-    return buffer_append_string(head, name) && buffer_append_string(head, ": ") &&
-           buffer_append_string(head, escaped) && buffer_append_string(head, "\n");
+    if (!buffer_append_string(head, name) || !buffer_append_string(head, ": ") ||
+        !buffer_reserve(head, room))
+        return false;
+    head->length += log_escape(text, head->data + head->length, room);
+    return buffer_append_string(head, "\n");
 }
 
 bool rejection_build(const struct request *request, const struct problem *problem, int64_t now,
@@ -30,6 +33,7 @@ bool rejection_build(const struct request *request, const struct problem *proble
         add(head, "Status", status) && add(head, "Reason", problem->reason) &&
         add(head, "Received", received) && add(head, "Method", request->method_name) &&
         add(head, "Path", request->path_info) && add(head, "Query", request->query_string) &&
+        add(head, "URI", request->request_uri) &&
         add(head, "Content-Type", request->content_type) &&
         add(head, "Remote-Address", request->remote_addr) && buffer_append_string(head, "\n");
     const struct text parts[] = {{head->data, head->length},

@@ -3,9 +3,9 @@
  * never send again.
  *
  * The file begins with lines of `Name: value`, as a mail does (values escaped as in the log):
- * Status and Reason of the answer, Received (RFC 3339), Method, Path, Query, Content-Type
- * and Remote-Address of the request where it had them; then an empty line; then the body, byte for
- * byte, to the end of the file.
+ * Status and Reason of the answer, Received (RFC 3339), Method, Path, Query, URI (path and query as
+ * they were sent), Content-Type and Remote-Address of the request where it had them; then an empty
+ * line; then the body, byte for byte, to the end of the file.
  */
 #ifndef COMMON_REJECTION_H
 #define COMMON_REJECTION_H
