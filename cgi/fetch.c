@@ -48,7 +48,7 @@ static enum outcome fetch_with(struct work *work, struct api *api)
     struct receipt *receipt = &work->receipt;
     struct buffer body = BUFFER_INIT;
     enum outcome outcome = FAILED;
-    if (api_fetch(api, work->what.kind, work->what.id, &body, &receipt->problem))
+    if (api_fetch(api, work->what.id, &body, &receipt->problem))
         outcome = store(work, (struct text){body.data, body.length});
     else if (receipt->problem.status == 404)
         /* An operator who asks by hand needs no record of it. */
@@ -66,7 +66,8 @@ static enum outcome fetch(struct work *work, int64_t deadline)
     if (state < 0)
         return FAILED;
     enum outcome outcome = FAILED;
-    work->configured = api_open(&api, &receipt->config, state, deadline, &receipt->problem);
+    work->configured =
+        api_open(&api, &receipt->config, work->what.kind, state, deadline, &receipt->problem);
     if (work->configured) {
         outcome = fetch_with(work, &api);
         api_close(&api);

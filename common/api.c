@@ -40,13 +40,31 @@ static bool check_netrc(struct api *api, const char *path, struct problem *probl
     return true;
 }
 
-bool api_open(struct api *api, const struct config *config, int state, int64_t deadline,
-              struct problem *problem)
+static bool check_ca_file(const char *path, struct problem *problem)
 {
-    *api = (struct api){.refused = false};
+    if (path == NULL || access(path, R_OK) == 0)
+        return true;
+    return problem_set(problem, 503, "cannot read TRADECLOUD_CA_FILE=%s: %s", path,
+                       strerror(errno));
+}
+
+static bool check_legacy(const struct config *config, enum event_kind kind, struct problem *problem)
+{
+    if (config->legacy_api_url != NULL)
+        return http_check_url("TRADECLOUD_LEGACY_API_URL", config->legacy_api_url, problem);
+    if (kind != EVENT_LEGACY_ORDER_FETCHED)
+        return true;
+    return problem_set(problem, 503,
+                       "TRADECLOUD_LEGACY_API_URL is not set: set it, or configure "
+                       "{orderId} instead of {legacyOrderId}");
+}
+
+bool api_open(struct api *api, const struct config *config, enum event_kind kind, int state,
+              int64_t deadline, struct problem *problem)
+{
+    *api = (struct api){.kind = kind};
     return http_check_url("TRADECLOUD_API_URL", config->api_url, problem) &&
-           (config->legacy_api_url == NULL ||
-            http_check_url("TRADECLOUD_LEGACY_API_URL", config->legacy_api_url, problem)) &&
+           check_legacy(config, kind, problem) && check_ca_file(config->ca_file, problem) &&
            check_netrc(api, config->netrc, problem) &&
            http_open(&api->http, config, state, deadline, problem);
 }
@@ -67,13 +85,13 @@ static bool join(struct buffer *url, const char *base, const char *path)
     return buffer_append(url, base, length) && buffer_append_string(url, path);
 }
 
-static bool object_url(struct api *api, enum event_kind kind, const char *id, struct buffer *url)
+static bool object_url(struct api *api, const char *id, struct buffer *url)
 {
     const struct config *config = api->http.config;
-    bool legacy = kind == EVENT_LEGACY_ORDER_FETCHED;
-    const char *path = legacy                           ? "/purchaseOrder/"
-                       : kind == EVENT_SHIPMENT_FETCHED ? "/shipment/"
-                                                        : "/order/";
+    bool legacy = api->kind == EVENT_LEGACY_ORDER_FETCHED;
+    const char *path = legacy                                ? "/purchaseOrder/"
+                       : api->kind == EVENT_SHIPMENT_FETCHED ? "/shipment/"
+                                                             : "/order/";
     char *segment = http_escape(&api->http, id);
     bool built = segment != NULL &&
                  join(url, legacy ? config->legacy_api_url : config->api_url, path) &&
@@ -141,7 +159,8 @@ static void remember_failure(const struct api *api, struct token *token,
     token->failed_at = timestamp_now();
     token->failure = *problem;
     token->refused = api->refused;
-    (void)token_save(token, api->http.state, api->http.config->api_url, api->credentials, &unsaved);
+    (void)token_save(token, api->http.pace.directory, api->http.config->api_url, api->credentials,
+                     &unsaved);
 }
 
 /* Log in, or refresh where that is enough, and tell all processes how it went. */
@@ -150,15 +169,17 @@ static bool log_in(struct api *api, struct token *token, bool refresh, struct pr
     bool in = refresh && token->refresh[0] != '\0' && ask_for_token(api, token, true, problem);
     /* A refresh token that is refused, or a refresh that makes no sense, leaves the log-in; whatever
      * else went wrong would do so again. */
-    if (!in && problem->status != 503 && problem->status != 504) {
+    bool hopeless = !in && (problem->status == 503 || problem->status == 504);
+    if (!in && !hopeless) {
         api->refused = false;
         in = ask_for_token(api, token, false, problem);
     }
     if (in)
-        return token_save(token, api->http.state, api->http.config->api_url, api->credentials,
-                          problem);
-    /* Trouble of our own is no reason for others to wait. */
-    if (problem->status != 503 || api->answered)
+        return token_save(token, api->http.pace.directory, api->http.config->api_url,
+                          api->credentials, problem);
+    /* That our own time was too short, or something of ours is wrong, is no reason for others to
+     * wait. */
+    if (problem->status == 502 || api->answered)
         remember_failure(api, token, problem);
     return false;
 }
@@ -172,7 +193,8 @@ static bool is_usable(const struct token *token, const char *stale)
 static bool get_token_locked(struct api *api, const char *stale, struct token *token,
                              struct problem *problem)
 {
-    token_load(token, api->http.state, api->http.config->api_url, api->credentials);
+    problem->status = 0;
+    token_load(token, api->http.pace.directory, api->http.config->api_url, api->credentials);
     if (is_usable(token, stale))
         return true;
     if (!token_is_pausing(token))
@@ -186,10 +208,10 @@ static bool get_token_locked(struct api *api, const char *stale, struct token *t
 static bool get_token(struct api *api, const char *stale, struct token *token,
                       struct problem *problem)
 {
-    token_load(token, api->http.state, api->http.config->api_url, api->credentials);
+    token_load(token, api->http.pace.directory, api->http.config->api_url, api->credentials);
     if (is_usable(token, stale))
         return true;
-    int lock = lock_take(api->http.state, TOKEN_LOCK, api->http.deadline);
+    int lock = lock_take(api->http.pace.directory, TOKEN_LOCK, api->http.pace.deadline);
     if (lock < 0 && errno == ETIMEDOUT)
         return problem_set(problem, 504, "another process took too long to log in to Tradecloud");
     if (lock < 0)
@@ -211,8 +233,13 @@ static bool judge(struct api *api, const struct exchange *exchange, struct probl
     case 404:
         return problem_set(problem, 404, "Tradecloud has no such object: %s", exchange->url);
     case 401:
-    case 403:
         return refuse(api, exchange->status, problem);
+    case 403:
+        api->refused = true;
+        return problem_set(problem, 502,
+                           "Tradecloud lets us in, but not see this (403): %s: give the "
+                           "user that TRADECLOUD_NETRC=%s has the right to",
+                           exchange->url, api->http.config->netrc);
     default:
         return unexpected(exchange, problem);
     }
@@ -221,7 +248,7 @@ static bool judge(struct api *api, const struct exchange *exchange, struct probl
 /* Log in again, all of us, but not before the pause after a failed log-in. */
 static void give_up_token(const struct api *api, struct token *token, const struct problem *problem)
 {
-    int lock = lock_take(api->http.state, TOKEN_LOCK, api->http.deadline);
+    int lock = lock_take(api->http.pace.directory, TOKEN_LOCK, api->http.pace.deadline);
     if (lock < 0)
         return;
     remember_failure(api, token, problem);
@@ -251,17 +278,12 @@ static bool get_with_token(struct api *api, struct exchange *exchange, struct pr
     return got;
 }
 
-bool api_fetch(struct api *api, enum event_kind kind, const char *id, struct buffer *body,
-               struct problem *problem)
+bool api_fetch(struct api *api, const char *id, struct buffer *body, struct problem *problem)
 {
-    bool legacy = kind == EVENT_LEGACY_ORDER_FETCHED;
+    bool legacy = api->kind == EVENT_LEGACY_ORDER_FETCHED;
     struct buffer url = BUFFER_INIT;
     struct exchange exchange = {.basic = legacy};
-    if (legacy && api->http.config->legacy_api_url == NULL)
-        return problem_set(problem, 503,
-                           "TRADECLOUD_LEGACY_API_URL is not set: set it, or "
-                           "configure {orderId} instead of {legacyOrderId}");
-    bool got = object_url(api, kind, id, &url) || problem_memory(problem);
+    bool got = object_url(api, id, &url) || problem_memory(problem);
     exchange.url = url.data;
     if (legacy)
         got = got && http_get(&api->http, &exchange, problem);

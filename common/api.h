@@ -24,27 +24,26 @@
 
 struct api {
     struct http http;
+    enum event_kind kind; /* of the object to be fetched */
     char credentials[96]; /* tells this netrc file from another, or an earlier version of it */
     bool answered;        /* the API has answered the request to log in */
     bool refused;         /* the problem is that Tradecloud refuses our credentials */
 };
 
-/* Get ready to fetch until `deadline` (timestamp_monotonic); `state` is the spool's state/. Returns
- * false with a 503 for bad configuration: among it a netrc file that is missing, that others may
- * read, or that not only its owner may write. */
-bool api_open(struct api *api, const struct config *config, int state, int64_t deadline,
-              struct problem *problem);
+/* Get ready to fetch an object of one of the fetched kinds until `deadline` (timestamp_monotonic);
+ * `state` is the spool's state/. Returns false with a 503 for bad configuration: among it a netrc
+ * file that is missing, that others may read, or that not only its owner may write. */
+bool api_open(struct api *api, const struct config *config, enum event_kind kind, int state,
+              int64_t deadline, struct problem *problem);
 
 /* Let go of everything. */
 void api_close(struct api *api);
 
 /*
- * Fetch the object of one of the fetched kinds; its bytes are appended to `body`. Returns false
- * with a problem: 404 if there is no such object; 502 if the API is unwell or refuses our
- * credentials; 503 if it or we have too much to do, or something of ours is wrong; 504 when the
- * deadline passed.
+ * Fetch the object `id`; `body` gets its bytes. Returns false with a problem: 404 if there is no
+ * such object; 502 if the API is unwell or refuses our credentials; 503 if it or we have too much to
+ * do, or something of ours is wrong; 504 when the deadline passed.
  */
-bool api_fetch(struct api *api, enum event_kind kind, const char *id, struct buffer *body,
-               struct problem *problem);
+bool api_fetch(struct api *api, const char *id, struct buffer *body, struct problem *problem);
 
 #endif

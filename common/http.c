@@ -18,6 +18,8 @@ enum {
     CONNECT_TIMEOUT = 5000,  /* milliseconds */
     RETRY_WAIT_LEAST = 100,  /* milliseconds before the second attempt */
     RETRY_WAIT_SPREAD = 400, /* and up to so many more, so that many do not come at once */
+    CONNECT_RESERVE = 4, /* who has waited to connect must have a quarter of the time-out left */
+    SEND_RESERVE = 8,    /* who has waited to send, an eighth */
 };
 
 static_assert(sizeof((struct http *)NULL)->error >= CURL_ERROR_SIZE, "libcurl writes so much");
@@ -75,14 +77,15 @@ static int wait_to_send(void *data, char *server, char *client, int server_port,
     (void)client;
     (void)server_port;
     (void)client_port;
-    return pace_wait(http->state, PACE_SEND, http->deadline, http->unsent) ? CURL_PREREQFUNC_OK
-                                                                           : CURL_PREREQFUNC_ABORT;
+    return pace_wait(&http->pace, PACE_SEND, SEND_RESERVE, http->unsent) ? CURL_PREREQFUNC_OK
+                                                                         : CURL_PREREQFUNC_ABORT;
 }
 
 static size_t take_header(char *line, size_t size, size_t count, void *data)
 {
     struct exchange *exchange = data;
     struct text text = {line, size * count};
+    exchange->begun = true;
     take_token(text, "Set-Authorization", exchange->access);
     take_token(text, "Set-Refresh-Token", exchange->refresh);
     return text.length;
@@ -119,7 +122,10 @@ bool http_check_url(const char *variable, const char *url, struct problem *probl
 bool http_open(struct http *http, const struct config *config, int state, int64_t deadline,
                struct problem *problem)
 {
-    *http = (struct http){.config = config, .state = state, .deadline = deadline};
+    *http = (struct http){.config = config,
+                          .pace = {.directory = state,
+                                   .timeout = (int64_t)config->timeout * 1000,
+                                   .deadline = deadline}};
     if (curl_global_init(CURL_GLOBAL_DEFAULT) == 0)
         http->curl = curl_easy_init();
     return http->curl != NULL || problem_memory(problem);
@@ -147,7 +153,7 @@ void http_free(char *escaped)
 static bool set_limits(struct http *http)
 {
     CURL *curl = http->curl;
-    int64_t left = http->deadline - timestamp_monotonic();
+    int64_t left = http->pace.deadline - timestamp_monotonic();
     const char *ca_file = http->config->ca_file;
     return curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
@@ -210,6 +216,7 @@ static CURLcode attempt(struct http *http, struct exchange *exchange)
     curl_easy_reset(http->curl);
     http->error[0] = '\0';
     exchange->body.length = 0;
+    exchange->begun = false;
     exchange->access[0] = exchange->refresh[0] = '\0';
     exchange->max_body = http->config->max_body;
     CURLcode code = CURLE_OUT_OF_MEMORY;
@@ -253,7 +260,7 @@ static bool wait_a_moment(const struct http *http)
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
         random = 0; /* no jitter, then */
     int64_t wait = RETRY_WAIT_LEAST + (int64_t)(random % RETRY_WAIT_SPREAD);
-    if (timestamp_monotonic() + wait + PACE_INTERVAL >= http->deadline)
+    if (timestamp_monotonic() + wait + PACE_INTERVAL >= http->pace.deadline)
         return false;
     (void)usleep((useconds_t)wait * 1000);
     return true;
@@ -269,11 +276,17 @@ static bool explain(const struct http *http, const struct exchange *exchange, CU
             "the answer of Tradecloud's API is larger than TRADECLOUD_MAX_BODY=%" PRIu64
             ": raise it",
             http->config->max_body);
+    /* Within an answer, libcurl 7.88 says the same of a header that is too long for it. */
+    if (code == CURLE_OUT_OF_MEMORY && exchange->begun)
+        return problem_set(problem, 502,
+                           "cannot take in the answer of %s: a header of it is too long, or memory "
+                           "ran out",
+                           exchange->url);
     if (code == CURLE_OUT_OF_MEMORY || exchange->no_memory)
         return problem_memory(problem);
     if (code == CURLE_SSL_CACERT_BADFILE)
         return problem_set(problem, 503, "TRADECLOUD_CA_FILE cannot be used: %s", detail);
-    if (code == CURLE_OPERATION_TIMEDOUT && timestamp_monotonic() + 1 >= http->deadline)
+    if (code == CURLE_OPERATION_TIMEDOUT && timestamp_monotonic() + 1 >= http->pace.deadline)
         return problem_set(problem, 504,
                            "Tradecloud's API did not answer within TRADECLOUD_TIMEOUT=%" PRIu64
                            " seconds, waiting for others included",
@@ -283,15 +296,15 @@ static bool explain(const struct http *http, const struct exchange *exchange, CU
 
 bool http_get(struct http *http, struct exchange *exchange, struct problem *problem)
 {
+    struct problem unneeded;
     http->unsent = problem;
-    if (!pace_wait(http->state, PACE_CONNECT, http->deadline, problem))
+    if (!pace_wait(&http->pace, PACE_CONNECT, CONNECT_RESERVE, problem))
         return false;
     CURLcode code = attempt(http, exchange);
-    if (is_passing(code, exchange->status) && wait_a_moment(http)) {
-        if (!pace_wait(http->state, PACE_CONNECT, http->deadline, problem))
-            return false;
+    /* If there is no turn for a second attempt, the first has told what is wrong. */
+    if (is_passing(code, exchange->status) && wait_a_moment(http) &&
+        pace_wait(&http->pace, PACE_CONNECT, CONNECT_RESERVE, &unneeded))
         code = attempt(http, exchange);
-    }
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return false; /* its turn to be sent did not come, and the problem says so */
     return code == CURLE_OK ? true : explain(http, exchange, code, problem);

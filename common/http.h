@@ -11,6 +11,7 @@
 
 #include "buffer.h"
 #include "config.h"
+#include "pace.h"
 #include "problem.h"
 #include "token.h"
 
@@ -20,8 +21,7 @@
 struct http {
     void *curl;
     const struct config *config;
-    int state;              /* the spool's state/ */
-    int64_t deadline;       /* timestamp_monotonic */
+    struct pace pace;
     char error[256];        /* CURL_ERROR_SIZE */
     struct problem *unsent; /* where to say why a request was not sent */
 };
@@ -36,6 +36,7 @@ struct exchange {
     struct buffer body; /* decoded, if it was compressed */
     uint64_t max_body;  /* TRADECLOUD_MAX_BODY */
     bool too_large;     /* the body is over it */
+    bool begun;         /* an answer has begun to arrive */
     bool no_memory;
     char access[TOKEN_MAX + 1];  /* Set-Authorization, or empty */
     char refresh[TOKEN_MAX + 1]; /* Set-Refresh-Token, or empty */

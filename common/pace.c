@@ -10,17 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Milliseconds. Nobody waits longer than the longest TRADECLOUD_TIMEOUT: a turn beyond is a damaged
- * file, or the clock was set back. */
-enum { FARTHEST = 300 * 1000 };
-
 /* The next free turn, of the wall clock, which all hosts share. */
-static int64_t read_turn(int fd, int64_t now)
+static int64_t read_turn(int fd, int64_t now, int64_t farthest)
 {
     char text[24] = "";
     /* What cannot be read is 0, and so in the past. */
     int64_t turn = pread(fd, text, sizeof text - 1, 0) > 0 ? strtoll(text, NULL, 10) : 0;
-    return turn < now || turn > now + FARTHEST ? now : turn;
+    return turn < now || turn > now + farthest ? now : turn;
 }
 
 static bool write_turn(int fd, int64_t turn)
@@ -37,27 +33,36 @@ static bool failed(const char *what, const char *name, struct problem *problem)
                        name, strerror(errno));
 }
 
-bool pace_wait(int directory, const char *name, int64_t deadline, struct problem *problem)
+static bool too_late(struct problem *problem)
 {
-    int fd = lock_take(directory, name, deadline);
-    if (fd < 0)
-        return failed("lock", name, problem);
+    return problem_set(problem, 504, "the deadline passed before Tradecloud's API could be asked");
+}
+
+/* Take the next turn if it comes soon enough; *wait says how long it is until then. */
+static bool take_turn(int fd, const struct pace *pace, const char *name, int reserve, int64_t *wait,
+                      struct problem *problem)
+{
     int64_t now = timestamp_now();
-    int64_t turn = read_turn(fd, now);
-    bool soon = timestamp_monotonic() + (turn - now) < deadline;
-    bool written = !soon || write_turn(fd, turn + PACE_INTERVAL);
-    int error = errno;
-    (void)close(fd);
-    errno = error;
-    if (!written)
-        return failed("write", name, problem);
-    if (!soon && turn == now)
-        return problem_set(problem, 504,
-                           "the deadline passed before Tradecloud's API could be asked");
-    if (!soon)
+    int64_t left = pace->deadline - timestamp_monotonic();
+    int64_t turn = read_turn(fd, now, pace->timeout);
+    *wait = turn - now;
+    if (left <= 0)
+        return too_late(problem);
+    if (*wait > 0 && *wait + pace->timeout / reserve >= left)
         return problem_set(problem, 503,
                            "too many requests to Tradecloud's API are waiting already");
-    if (turn > now)
-        (void)usleep((useconds_t)(turn - now) * 1000);
-    return true;
+    return write_turn(fd, turn + PACE_INTERVAL) || failed("write", name, problem);
+}
+
+bool pace_wait(const struct pace *pace, const char *name, int reserve, struct problem *problem)
+{
+    int64_t wait;
+    int fd = lock_take(pace->directory, name, pace->deadline);
+    if (fd < 0)
+        return errno == ETIMEDOUT ? too_late(problem) : failed("lock", name, problem);
+    bool taken = take_turn(fd, pace, name, reserve, &wait, problem);
+    (void)close(fd);
+    if (taken && wait > 0)
+        (void)usleep((useconds_t)wait * 1000);
+    return taken;
 }

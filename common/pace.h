@@ -19,12 +19,19 @@ enum { PACE_INTERVAL = 125 }; /* milliseconds: a tenth of a second, and some for
 #define PACE_CONNECT "pace.connect"
 #define PACE_SEND    "pace.send"
 
+struct pace {
+    int directory;    /* state/ */
+    int64_t timeout;  /* milliseconds that anybody has for a whole fetch */
+    int64_t deadline; /* timestamp_monotonic */
+};
+
 /*
  * Wait for one's turn. The turns are handed out in order, PACE_INTERVAL apart; the next free one is
- * noted in the file `name` of `directory` (state/), under a lock. Returns false with a 503, at once
- * and without using a turn up, if that would be after `deadline` (timestamp_monotonic); with a 504
- * if the deadline has passed.
+ * noted in the file `name` of the directory, under a lock. A turn farther off than the time-out is
+ * nobody's: the file is damaged, or the clock was set back. After a wait, a `reserve`th of the
+ * time-out must be left for what comes then. Returns false at once and without using a turn up: with
+ * a 503 if the turn comes too late for that, with a 504 if the deadline has passed anyway.
  */
-bool pace_wait(int directory, const char *name, int64_t deadline, struct problem *problem);
+bool pace_wait(const struct pace *pace, const char *name, int reserve, struct problem *problem);
 
 #endif

@@ -227,32 +227,70 @@ static void test_lock_of_the_dead(void **state)
     assert_int_equal(close(ready[0]) + close(ready[1]), 0);
 }
 
+static struct pace pace_until(int64_t deadline)
+{
+    return (struct pace){.directory = directory, .timeout = 25000, .deadline = deadline};
+}
+
+static bool wait_for_turn(int64_t deadline, struct problem *problem)
+{
+    const struct pace pace = pace_until(deadline);
+    return pace_wait(&pace, "pace", 1000, problem);
+}
+
 static void test_pace(void **state)
 {
     (void)state;
     struct problem problem = {0};
     int64_t start = timestamp_monotonic();
     for (int i = 0; i < 5; i++)
-        assert_true(pace_wait(directory, "pace", start + 10000, &problem));
+        assert_true(wait_for_turn(start + 10000, &problem));
     assert_true(timestamp_monotonic() - start >= 4 * PACE_INTERVAL - 1);
-    /* The next turn is too late for this one, who does not take it. */
+    /* The next turn is too late for these, who do not take it. */
     for (int i = 0; i < 3; i++) {
-        assert_false(pace_wait(directory, "pace", timestamp_monotonic(), &problem));
+        assert_false(wait_for_turn(timestamp_monotonic() + 20, &problem));
         assert_int_equal(problem.status, 503);
     }
     start = timestamp_monotonic();
-    assert_true(pace_wait(directory, "pace", start + 1000, &problem));
+    assert_true(wait_for_turn(start + 1000, &problem));
     assert_true(timestamp_monotonic() - start <= 1000);
 }
 
-/* With nobody in front, it is the deadline that is missed. */
+/* It is soon enough, but would leave too little time. */
+static void test_reserve(void **state)
+{
+    (void)state;
+    struct problem problem = {0};
+    struct pace pace = pace_until(timestamp_monotonic() + 5000);
+    put("pace", "0\n", 0600);
+    assert_true(pace_wait(&pace, "pace", 4, &problem)); /* at once, whatever is left */
+    assert_false(pace_wait(&pace, "pace", 4, &problem));
+    assert_int_equal(problem.status, 503);
+    assert_true(pace_wait(&pace, "pace", 8, &problem));
+}
+
 static void test_late(void **state)
 {
     (void)state;
     struct problem problem = {0};
     put("pace", "0\n", 0600);
-    assert_false(pace_wait(directory, "pace", timestamp_monotonic() - 1, &problem));
+    assert_false(wait_for_turn(timestamp_monotonic() - 1, &problem));
     assert_int_equal(problem.status, 504);
+    int fd = lock_take(directory, "pace", 0);
+    assert_true(fd >= 0);
+    assert_false(wait_for_turn(timestamp_monotonic() + 20, &problem));
+    assert_int_equal(problem.status, 504);
+    assert_int_equal(close(fd), 0);
+}
+
+static void assert_no_wait(const char *content)
+{
+    struct problem problem = {0};
+    int64_t start = timestamp_monotonic();
+    put("pace", content, 0600);
+    assert_true(wait_for_turn(start + 20000, &problem));
+    if (timestamp_monotonic() - start > 5000)
+        fail_msg("waited because of %s", content);
 }
 
 static void test_damaged_pace(void **state)
@@ -260,14 +298,12 @@ static void test_damaged_pace(void **state)
     (void)state;
     static const char *const contents[] = {"", "x", "99999999999999999999\n", "-5\n",
                                            "00000999999999999999\n"};
-    for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
-        struct problem problem = {0};
-        int64_t start = timestamp_monotonic();
-        put("pace", contents[i], 0600);
-        assert_true(pace_wait(directory, "pace", start + 10000, &problem));
-        if (timestamp_monotonic() - start > 5000)
-            fail_msg("waited because of %s", contents[i]);
-    }
+    char future[32];
+    for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++)
+        assert_no_wait(contents[i]);
+    /* The clock was set back. */
+    (void)snprintf(future, sizeof future, "%lld\n", (long long)timestamp_now() + 26000);
+    assert_no_wait(future);
 }
 
 int main(void)
@@ -278,7 +314,7 @@ int main(void)
         cmocka_unit_test(test_fresh),   cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_lock),    cmocka_unit_test(test_lock_of_the_dead),
         cmocka_unit_test(test_pace),    cmocka_unit_test(test_damaged_pace),
-        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late),    cmocka_unit_test(test_reserve),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
