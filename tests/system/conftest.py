@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "stub"))
 
-from fetching import api_environment, check_secrets, write_netrc  # noqa: E402
+from fetching import api_environment, check_secrets, empty, write_netrc  # noqa: E402
 from server import SERVERS, Authority  # noqa: E402
 from stub import Stub  # noqa: E402
 
@@ -49,15 +49,6 @@ def site(server, shared_sites, directory, authority):
         shared_sites[server.name] = server(directory / server.name, authority).start()
     empty(shared_sites[server.name])
     return shared_sites[server.name]
-
-
-def empty(site):
-    """Make a site as good as new."""
-    for state in site.spool.iterdir():
-        shutil.rmtree(state)
-    for log in (site.directory / "log").iterdir():
-        with open(log, "r+b") as stream:
-            stream.truncate()
 
 
 @pytest.fixture
@@ -121,3 +112,15 @@ def new_fetcher(new_site, stub):
     yield make
     for site in made:
         check_secrets(site, stub)
+
+
+@pytest.fixture
+def hasty(server, shared_sites, directory, authority, stub):
+    """A site that waits for the API for two seconds at most."""
+    name = f"{server.name}-hasty"
+    if name not in shared_sites:
+        environment = api_environment(stub, TRADECLOUD_TIMEOUT="2")
+        shared_sites[name] = server(directory / name, authority, environment=environment).start()
+    empty(shared_sites[name])
+    yield shared_sites[name]
+    check_secrets(shared_sites[name], stub)

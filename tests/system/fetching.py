@@ -1,12 +1,14 @@
 """GET webhooks: what the API has, the webhook calls that make us fetch it, and what must come of
 them."""
 
+import itertools
 import json
 import os
 import re
-import threading
+import shutil
 import time
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from client import BUYER, curl
@@ -86,6 +88,16 @@ def check_fetched(path, kind, identifier, content):
     return event
 
 
+VERSIONS = itertools.count(1)
+
+
+def succeeds(site, stub):
+    """A new version of an order is fetched."""
+    offer(stub, version=next(VERSIONS))
+    answer = fetch(site, "/order/an-id")
+    assert answer.status == 202, (answer.body, site.log())
+
+
 def write_netrc(stub, user=None, password=None, host="localhost", mode=0o600):
     """The operator's password file; correct unless told otherwise."""
     netrc = netrc_of(stub)
@@ -153,12 +165,16 @@ def check_secrets(site, stub):
 
 def in_background(function):
     """Start it; what is returned waits for the result."""
-    results = []
-    thread = threading.Thread(target=lambda: results.append(function()))
-    thread.start()
+    executor = ThreadPoolExecutor(1)
+    future = executor.submit(function)
+    executor.shutdown(wait=False)
+    return lambda: future.result(90)
 
-    def wait():
-        thread.join(60)
-        return results[0]
 
-    return wait
+def empty(site):
+    """Make a site as good as new."""
+    for state in site.spool.iterdir():
+        shutil.rmtree(state)
+    for log in (site.directory / "log").iterdir():
+        with open(log, "r+b") as stream:
+            stream.truncate()

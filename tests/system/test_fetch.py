@@ -194,9 +194,9 @@ def test_bad_references(fetcher, stub, url):
 
 
 # The web servers answer these themselves, each in its way, before or instead of the program.
-WEIRD = ["/..%2Fauthentication%2Flogout", "/order/..", "/order/%2e%2e", "/..", "/../", "/%2e%2e/", "/../../etc/passwd", "/order/%zz",
-         "/order/a%", "/order/a%00b", "/order/a%0d%0aX:%20y", "/order/a%0a", "/order/a%c0%80",
-         f"/order/{'x' * 5000}", f"/order/{'x' * 20000}"]
+WEIRD = ["/..%2Fauthentication%2Flogout", "/order/..", "/order/%2e%2e", "/..", "/../", "/%2e%2e/",
+         "/../../etc/passwd", "/order/%zz", "/order/a%", "/order/a%00b", "/order/a%0d%0aX:%20y",
+         "/order/a%0a", "/order/a%c0%80", f"/order/{'x' * 5000}", f"/order/{'x' * 20000}"]
 
 
 @pytest.mark.parametrize("url", WEIRD, ids=lambda url: url[:40])
@@ -204,12 +204,6 @@ def test_weird_paths(fetcher, stub, url):
     """Refused; too long a path is forbidden to Apache, and what that forbids is 503 here."""
     status = fetch(fetcher, url).status
     assert 400 <= status < 500 or (status == 503 and len(url) > 1000)
-    check_nothing_asked(fetcher, stub)
-
-
-def test_path_too_long(fetcher, stub):
-    """Apache takes it for a file, and finds its name too long; so there it is trouble on our side."""
-    assert fetch(fetcher, f"/order/{'x' * 5000}").status in (400, 503)
     check_nothing_asked(fetcher, stub)
 
 
@@ -293,10 +287,12 @@ def test_compressed(fetcher, stub):
     check_fetched(path, ORDER, "an-id", content)
 
 
-@pytest.mark.parametrize("http2", [True, False], ids=["HTTP/2", "HTTP/1.1"])
-def test_20_megabytes(fetcher, stub, http2):
+# Flow control makes a stub that is written in Python slow.
+@pytest.mark.parametrize("http2,size", [(True, 3_000_000), (False, 20_000_000)],
+                         ids=["HTTP/2", "HTTP/1.1"])
+def test_large(fetcher, stub, http2, size):
     stub.http2 = http2
-    content = offer(stub, filler=20_000_000)
+    content = offer(stub, filler=size)
     assert fetch(fetcher, "/order/an-id").status == 202
     [path] = fetcher.entries()
     check_fetched(path, ORDER, "an-id", content)
@@ -365,7 +361,8 @@ def test_no_legacy_url(new_fetcher, stub):
 
 
 def test_base_urls_may_end_in_a_slash(new_fetcher, stub):
-    site = new_fetcher(TRADECLOUD_API_URL=f"{stub.url}/", TRADECLOUD_LEGACY_API_URL=f"{stub.legacy_url}/")
+    site = new_fetcher(TRADECLOUD_API_URL=f"{stub.url}/",
+                       TRADECLOUD_LEGACY_API_URL=f"{stub.legacy_url}/")
     for kind in KINDS.values():
         offer(stub, kind, "an-id")
         assert fetch(site, f"/{kind.name}/an-id").status == 202
