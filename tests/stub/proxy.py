@@ -43,7 +43,7 @@ class Proxy:
         self.targets.append(target)
         host, _, port = target.rpartition(":")
         server = socket.create_connection((host, int(port)))
-        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        client.sendall(b"HTTP/1.1 200 OK\r\nSet-Authorization: of-the-proxy\r\n\r\n")
         self._run(self._copy, server, client)
         self._copy(client, server)
 

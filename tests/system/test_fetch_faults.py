@@ -3,6 +3,7 @@ deadline, nothing in new/, and success as soon as the fault is gone."""
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -129,6 +130,21 @@ def test_nobody_listens(new_fetcher, stub):
     check_fault(site, "/order/an-id", 502)
 
 
+def test_nobody_accepts(new_fetcher, stub):
+    """A host that swallows packets is given up after five seconds, twice, long before the deadline."""
+    with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for caller in (first, second):  # the queue is full, so the kernel drops whoever calls next
+            caller.setblocking(False)
+            caller.connect_ex(deaf.getsockname())
+        site = new_fetcher(TRADECLOUD_API_URL=f"https://127.0.0.1:{deaf.getsockname()[1]}/v2")
+        started = time.monotonic()
+        check_problem(fetch(site, "/order/an-id"), 502)
+        assert 9 < time.monotonic() - started < 20
+        assert "Timeout" in site.log_lines()[-1]["reason"]
+
+
 # --- passing trouble: one more attempt, inside the same request ---
 
 @pytest.mark.parametrize("kind", ["status:500", "status:502", "status:503", "cut", "cut-body",
@@ -252,6 +268,16 @@ def test_proxy_of_the_operator(new_fetcher, stub):
         site = new_fetcher(https_proxy=proxy.url, no_proxy="localhost")
         assert fetch(site, "/order/an-id").status == 202
         assert proxy.targets == []
+
+
+def test_proxy_that_offers_a_token(new_fetcher, stub):
+    """What it says before TLS begins is not the API's word."""
+    offer(stub)
+    stub.fault("/login$", "no-token-header")
+    with Proxy() as proxy:
+        site = new_fetcher(https_proxy=proxy.url)
+        check_problem(fetch(site, "/order/an-id"), 502)
+        assert proxy.targets != [] and stub.gets() == []
 
 
 @pytest.mark.parametrize("header", ["Proxy", "https_proxy", "Https-Proxy", "All-Proxy",
