@@ -40,7 +40,8 @@ void envelope_identify(struct envelope *envelope, const struct event *event, str
  * The name, `<time>_<kind>_<key>.json`, and the head, for an event that took place at `time`. To
  * be called after envelope_identify. Values are put in as they are: CloudEvents would rather not
  * have control characters in a subject, but the truth is worth more.
- * The head must be BUFFER_INIT before. Returns false if memory runs out. The caller ends with envelope_release in any case.
+ * The head must be BUFFER_INIT before. Returns false if memory runs out. The caller ends with
+ * envelope_release in any case.
  */
 bool envelope_build(struct envelope *envelope, const struct event *event, const char *source,
                     int64_t time);

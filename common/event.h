@@ -71,8 +71,8 @@ enum event_verdict event_read(struct text body, struct event *event, struct prob
  * Judge and read an object that the API answered, of one of the fetched kinds, likewise. Its facts
  * are id, version, and lastUpdatedAt (of an order) or meta.lastUpdatedAt (of a shipment). It must
  * be the one asked for: its id must be `id`, to which `subject` points then; a legacy order, of
- * whose shape nothing is published, may have legacyOrderId instead, or neither. Problems are 502, but for
- * memory that runs out.
+ * whose shape nothing is published, may have legacyOrderId instead, or neither. Problems are 502,
+ * but for memory that runs out.
  */
 enum event_verdict event_read_object(enum event_kind kind, struct text id, struct text body,
                                      struct event *event, struct problem *problem);

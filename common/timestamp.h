@@ -16,8 +16,8 @@ enum {
 
 /*
  * Read a time as Tradecloud has been seen to write it: RFC 3339, or RFC 3339 without a zone, which
- * is taken for UTC; any number of decimals, of which three count; a zone may lack its colon. The year is 0001 to 9999, before
- * and after the zone is applied. Returns false for anything else.
+ * is taken for UTC; any number of decimals, of which three count; a zone may lack its colon. The
+ * year is 0001 to 9999, before and after the zone is applied. Returns false for anything else.
  */
 bool timestamp_parse(struct text text, int64_t *milliseconds);
 
