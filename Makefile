@@ -5,14 +5,29 @@ CC         = gcc
 CFLAGS     = -O2 -g
 SERVER     = apache
 PORT       = 8443
-prefix     = /usr/local
-libexecdir = $(prefix)/libexec
-datadir    = $(prefix)/share
-docdir     = $(datadir)/doc/tradecloud-webhook
-mandir     = $(datadir)/man
-sysconfdir = /etc
-spooldir   = /var/spool/tradecloud
 DESTDIR    =
+
+# Where things are installed: as GNU's standards name it, and as the FHS has it for software that is
+# built on the machine. The web servers' configuration and the spool are under no prefix.
+prefix        = /usr/local
+exec_prefix   = $(prefix)
+bindir        = $(exec_prefix)/bin
+libexecdir    = $(exec_prefix)/libexec
+cgidir        = $(libexecdir)/tradecloud
+datarootdir   = $(prefix)/share
+datadir       = $(datarootdir)
+docdir        = $(datarootdir)/doc/tradecloud-webhook
+mandir        = $(datarootdir)/man
+unitdir       = $(prefix)/lib/systemd/system
+sysusersdir   = $(prefix)/lib/sysusers.d
+tmpfilesdir   = $(prefix)/lib/tmpfiles.d
+sysconfdir    = /etc
+localstatedir = /var
+spooldir      = $(localstatedir)/spool/tradecloud
+
+INSTALL         = install
+INSTALL_PROGRAM = $(INSTALL)
+INSTALL_DATA    = $(INSTALL) -m 644
 
 # --- how it is built ---
 WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
@@ -24,7 +39,8 @@ SANITIZE  = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
             -fno-sanitize-recover=all
 VERSION   = 0.1.0
 CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
-            -DFETCH_PROGRAM='"$(libexecdir)/tradecloud/tradecloud-fetch"'
+            -DFETCH_PROGRAM='"$(libexecdir)/tradecloud/tradecloud-fetch"' \
+            -DSPOOL_PATH='"$(spooldir)"' -DNETRC_PATH='"$(sysconfdir)/tradecloud/netrc"'
 
 COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
@@ -39,7 +55,8 @@ FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
 
-.PHONY: always all programs run check check-unit check-system lint format install uninstall clean help
+.PHONY: always all programs run check check-unit check-system lint format
+.PHONY: install install-strip uninstall clean help
 
 .SECONDARY:
 
@@ -51,10 +68,11 @@ build/%.o: common/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
 
-# The path of one program is built into the other, so another prefix needs another one.
+# Paths are built into the programs, so others need other programs.
+PATHS = $(libexecdir) $(spooldir) $(sysconfdir)
 build/config.o: build/paths
 build/paths: always | build
-	@echo '$(libexecdir)' | cmp -s - $@ || echo '$(libexecdir)' >$@
+	@echo '$(PATHS)' | cmp -s - $@ || echo '$(PATHS)' >$@
 
 build/%.o: cgi/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
@@ -121,40 +139,99 @@ lint: ## look for mistakes without running anything
 format: ## format the sources
 	clang-format -i cgi/*.c common/*.[ch] tests/unit/*.[ch]
 
-install: programs ## install the program, its manual, and the web servers' configuration
-	install -d '$(DESTDIR)$(libexecdir)/tradecloud' '$(DESTDIR)$(datadir)/tradecloud' \
-	    '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(mandir)/man8' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sysconfdir)/tradecloud'
-	install -m 755 build/tradecloud-webhook build/tradecloud-fetch '$(DESTDIR)$(libexecdir)/tradecloud'
-	install -m 644 apache/unavailable.asis '$(DESTDIR)$(datadir)/tradecloud'
-	install -m 644 cgi/tradecloud-fetch.1 '$(DESTDIR)$(mandir)/man1'
-	install -m 644 cgi/tradecloud-webhook.8 '$(DESTDIR)$(mandir)/man8'
-	install -m 644 README.md LICENSE '$(DESTDIR)$(docdir)'
-	$(call install_configuration,apache/apache-location.conf,tradecloud/apache-location.conf)
-	$(call install_configuration,nginx/nginx-location.conf,tradecloud/nginx-location.conf)
-	$(call install_configuration,apache/tradecloud-webhook.conf,apache2/sites-available/tradecloud-webhook.conf)
-	$(call install_configuration,nginx/tradecloud-webhook.conf,nginx/sites-available/tradecloud-webhook.conf)
-	$(call install_configuration,nginx/tradecloud-fcgiwrap.service,systemd/system/tradecloud-fcgiwrap.service)
-	$(call install_configuration,nginx/tradecloud-fcgiwrap.socket,systemd/system/tradecloud-fcgiwrap.socket)
+install: programs ## install programs, manual, units, and the web servers' configuration
+	$(call INSTALLED,install)
+	@echo 'What to do next stands in README.md, "Install it".'
 
-# What an administrator has changed stays: the new version is put beside it.
-define install_configuration
-@target='$(DESTDIR)$(sysconfdir)/$(2)'; mkdir -p "$$(dirname "$$target")"; \
-sed -e 's|/usr/local/libexec|$(libexecdir)|g' -e 's|/usr/local/share|$(datadir)|g' \
-    -e 's|/etc/tradecloud|$(sysconfdir)/tradecloud|g' -e 's|/var/spool/tradecloud|$(spooldir)|g' \
-    $(1) >"$$target.new" && chmod 644 "$$target.new" && \
-if [ ! -e "$$target" ] || cmp -s "$$target" "$$target.new"; then mv "$$target.new" "$$target"; \
-    echo "installed $$target"; \
-else echo "kept $$target as it was; the new version is $$target.new"; fi
+install-strip: ## install, without the debugging symbols
+	@$(MAKE) --no-print-directory install INSTALL_PROGRAM='$(INSTALL_PROGRAM) -s'
+
+uninstall: ## remove what install installed, but for changed configuration and the spool
+	@for site in '$(DESTDIR)$(sysconfdir)'/apache2/sites-enabled/tradecloud-webhook.conf \
+	    '$(DESTDIR)$(sysconfdir)'/nginx/sites-enabled/tradecloud-webhook.conf; do \
+	    if [ -L "$$site" ] || [ -e "$$site" ]; then \
+	        echo "$$site: first take this site out of service: remove the link, reload the server"; \
+	        exit 1; \
+	    fi; \
+	done
+	$(call INSTALLED,uninstall)
+	@for directory in $(OWN_DIRECTORIES:%='$(DESTDIR)%'); do \
+	    [ ! -d "$$directory" ] || rmdir --ignore-fail-on-non-empty "$$directory"; \
+	done
+	@echo 'Left: the spool $(spooldir), the user and group tradecloud, and in $(sysconfdir)/tradecloud'
+	@echo 'what make install has not put there.'
+
+OWN_DIRECTORIES = $(libexecdir)/tradecloud $(datadir)/tradecloud $(docdir) $(sysconfdir)/tradecloud
+
+# All that is installed, a line each: what kind of file, its source, its directory.
+#     program  a program
+#     link     a link, to what is in the directory named last
+#     text     data, with the paths of this installation in it
+#     setting  a text that the administrator may change: what was changed stays
+define INSTALLED
+$(call $(1)_program,build/tradecloud-webhook,$(cgidir))
+$(call $(1)_program,build/tradecloud-fetch,$(libexecdir)/tradecloud)
+$(call $(1)_link,tradecloud-fetch,$(bindir),$(libexecdir)/tradecloud)
+$(call $(1)_text,cgi/tradecloud-fetch.1,$(mandir)/man1)
+$(call $(1)_text,cgi/tradecloud-webhook.8,$(mandir)/man8)
+$(call $(1)_text,README.md,$(docdir))
+$(call $(1)_text,LICENSE,$(docdir))
+$(call $(1)_text,apache/unavailable.asis,$(datadir)/tradecloud)
+$(call $(1)_text,cgi/sysusers.d/tradecloud-webhook.conf,$(sysusersdir))
+$(call $(1)_text,cgi/tmpfiles.d/tradecloud-webhook.conf,$(tmpfilesdir))
+$(call $(1)_text,nginx/tradecloud-fcgiwrap.service,$(unitdir))
+$(call $(1)_text,nginx/tradecloud-fcgiwrap.socket,$(unitdir))
+$(call $(1)_setting,apache/apache-location.conf,$(sysconfdir)/tradecloud)
+$(call $(1)_setting,apache/tradecloud-webhook.conf,$(sysconfdir)/apache2/sites-available)
+$(call $(1)_setting,nginx/nginx-location.conf,$(sysconfdir)/tradecloud)
+$(call $(1)_setting,nginx/tradecloud-webhook.conf,$(sysconfdir)/nginx/sites-available)
 endef
 
-uninstall: ## remove what install installed, but for the configuration
-	rm -f '$(DESTDIR)$(libexecdir)/tradecloud/tradecloud-webhook' \
-	    '$(DESTDIR)$(libexecdir)/tradecloud/tradecloud-fetch' \
-	    '$(DESTDIR)$(mandir)/man1/tradecloud-fetch.1' \
-	    '$(DESTDIR)$(datadir)/tradecloud/unavailable.asis' \
-	    '$(DESTDIR)$(mandir)/man8/tradecloud-webhook.8' \
-	    '$(DESTDIR)$(docdir)/README.md' '$(DESTDIR)$(docdir)/LICENSE'
-	-rmdir '$(DESTDIR)$(libexecdir)/tradecloud' '$(DESTDIR)$(datadir)/tradecloud' '$(DESTDIR)$(docdir)'
+# The sources have the default paths in them, so that they can be read as they are.
+define set_paths
+sed -e 's|/usr/local/libexec/tradecloud/tradecloud-webhook|$(cgidir)/tradecloud-webhook|g' \
+    -e 's|/usr/local/libexec|$(libexecdir)|g' -e 's|/usr/local/share|$(datadir)|g' \
+    -e 's|/usr/local/bin|$(bindir)|g' -e 's|/usr/local/lib/tmpfiles.d|$(tmpfilesdir)|g' \
+    -e 's|/etc/tradecloud|$(sysconfdir)/tradecloud|g' -e 's|/var/spool/tradecloud|$(spooldir)|g' \
+    '$(1)' >build/text
+endef
+
+target = $(DESTDIR)$(2)/$(notdir $(1))
+
+define install_program
+$(INSTALL_PROGRAM) -D -t '$(DESTDIR)$(2)' '$(1)'
+endef
+
+define install_link
+$(INSTALL) -d '$(DESTDIR)$(2)' && ln -sf '$(3)/$(1)' '$(target)'
+endef
+
+define install_text
+@echo 'installing $(target)'
+@$(set_paths) && $(INSTALL_DATA) -D build/text '$(target)' && rm build/text
+endef
+
+define install_setting
+@$(set_paths) && \
+if [ ! -e '$(target)' ] || cmp -s build/text '$(target)'; then \
+    echo 'installing $(target)'; \
+    $(INSTALL_DATA) -D build/text '$(target)'; \
+else \
+    echo 'keeping $(target) as it is; the new version is $(target).new'; \
+    $(INSTALL_DATA) build/text '$(target).new'; \
+fi && rm build/text
+endef
+
+uninstall_program = rm -f '$(target)'
+uninstall_link = $(uninstall_program)
+uninstall_text = $(uninstall_program)
+
+define uninstall_setting
+@$(set_paths) && rm -f '$(target).new' && \
+if cmp -s build/text '$(target)'; then echo rm -f '$(target)'; rm -f '$(target)'; \
+elif [ -e '$(target)' ]; then echo 'Left, as it was changed: $(target)'; fi; \
+rm build/text
+endef
 
 clean: ## remove build/
 	rm -rf build

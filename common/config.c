@@ -59,7 +59,7 @@ static bool read_url(const char *name, const char *fallback, const char **url,
 
 bool config_read(struct config *config, struct problem *problem)
 {
-    return read_path("TRADECLOUD_SPOOL", "/var/spool/tradecloud", &config->spool, problem) &&
+    return read_path("TRADECLOUD_SPOOL", SPOOL_PATH, &config->spool, problem) &&
            read_number("TRADECLOUD_MAX_BODY", "33554432", 1, MAX_BODY_LIMIT, &config->max_body,
                        problem) &&
            read_number("TRADECLOUD_MIN_FREE", "67108864", 0, INT64_MAX, &config->min_free,
@@ -67,7 +67,7 @@ bool config_read(struct config *config, struct problem *problem)
            read_url("TRADECLOUD_API_URL", "https://api.accp.tradecloud1.com/v2", &config->api_url,
                     problem) &&
            read_url("TRADECLOUD_LEGACY_API_URL", NULL, &config->legacy_api_url, problem) &&
-           read_path("TRADECLOUD_NETRC", "/etc/tradecloud/netrc", &config->netrc, problem) &&
+           read_path("TRADECLOUD_NETRC", NETRC_PATH, &config->netrc, problem) &&
            read_path("TRADECLOUD_CA_FILE", NULL, &config->ca_file, problem) &&
            read_number("TRADECLOUD_TIMEOUT", "25", 1, TIMEOUT_LIMIT, &config->timeout, problem) &&
            read_path("TRADECLOUD_FETCH_PROGRAM", FETCH_PROGRAM, &config->fetch_program, problem);
