@@ -215,7 +215,9 @@ static bool get_token(struct api *api, const char *stale, struct token *token,
     if (lock < 0 && errno == ETIMEDOUT)
         return problem_set(problem, 504, "another process took too long to log in to Tradecloud");
     if (lock < 0)
-        return problem_set(problem, 503, "cannot lock state/token.lock in the spool: %s",
+        return problem_set(problem, 503,
+                           "cannot lock state/token.lock in the spool: %s: see "
+                           "tradecloud-fetch(1), FILES",
                            strerror(errno));
     bool got = get_token_locked(api, stale, token, problem);
     (void)close(lock);

@@ -11,7 +11,8 @@
 /*
  * Take the lock `name`, a file in `directory` that is created if it is missing (0600), waiting
  * until `deadline` (timestamp_monotonic). Returns a descriptor, whose close() gives the lock up; or
- * -1 with errno, which is ETIMEDOUT if the deadline came first.
+ * -1 with errno, which is ETIMEDOUT if the deadline came first, and EPERM if the file is not this
+ * user's alone: no regular file, of another owner, open to others, or with a second name.
  */
 int lock_take(int directory, const char *name, int64_t deadline);
 

@@ -1,5 +1,7 @@
 #include "spool.h"
 
+#include "directory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,148 +20,25 @@ static const char *const names[SPOOL_STATES] = {
     [SPOOL_DONE] = "done", [SPOOL_FAILED] = "failed", [SPOOL_REJECTED] = "rejected",
 };
 
-/* --- problems --- */
-
-static const char *advice(int error)
-{
-    switch (error) {
-    case ENOSPC:
-        return "free space or inodes on its file system";
-    case EDQUOT:
-        return "raise the disk quota of the web server's user";
-    case EFBIG:
-        return "raise the file size limit (ulimit -f) of the web server's CGI processes";
-    case EROFS:
-        return "remount its file system writable";
-    case EACCES:
-    case EPERM:
-        return "let the web server's user write there";
-    case EMFILE:
-    case ENFILE:
-        return "raise the limit on open files";
-    case EIO:
-        return "look for disk errors in the kernel's log";
-    case ELOOP:
-    case ENOTDIR:
-        return "it must be a directory, and no symbolic link";
-    case ENOENT:
-        return "create the spool directory, writable for the web server's user";
-    default:
-        return "see tradecloud-webhook(8), SPOOL";
-    }
-}
-
 /* errno says why. */
 static bool failed(const struct spool *spool, const char *what, const char *directory,
                    struct problem *problem)
 {
-    int error = errno;
-    problem_set(problem, 503, "cannot %s %s/%s: %s: %s", what, spool->path, directory,
-                strerror(error), advice(error));
-    return false;
+    return directory_failed(spool->path, what, directory, problem);
 }
 
-/* --- syncing --- */
-
-/* fsync(), again after a signal. A disk error is reported once and never asked about again. */
-static bool sync_file(int fd)
-{
-    int result;
-    do
-        result = fsync(fd);
-    while (result != 0 && errno == EINTR);
-    return result == 0;
-}
-
-/* Some file systems cannot sync a directory, and say so; their entries need no sync, or get none
- * whatever we do. */
-static bool sync_directory(int fd)
-{
-    return sync_file(fd) || errno == EINVAL || errno == EBADF;
-}
-
-/* --- directories --- */
-
-/* Open a directory, creating it if it is missing. Returns the descriptor, or -1 with errno. */
-static int open_directory(int parent, const char *name, mode_t mode)
-{
-    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(parent, name, flags);
-    if (fd >= 0 || errno != ENOENT)
-        return fd;
-    /* Somebody else may be creating it, too. The group's write permission must be there from the
-     * start, as a crash could come before the chmod; the setgid bit is inherited where it matters.
-     */
-    if (mkdirat(parent, name, mode & 0777) != 0 && errno != EEXIST)
-        return -1;
-    fd = openat(parent, name, flags);
-    if (fd < 0)
-        return -1;
-    /* Changing a mode clears the setgid bit for those who are not in the spool's group. */
-    struct stat status;
-    bool right =
-        fstat(fd, &status) == 0 && ((status.st_mode & 07777) == mode || fchmod(fd, mode) == 0);
-    if (right && sync_directory(parent))
-        return fd;
-    int error = errno;
-    (void)close(fd);
-    errno = error;
-    return -1;
-}
-
-/* Whether an open directory of the spool is fit to be used. */
-static bool check_directory(const struct spool *spool, int fd, const char *name, dev_t device,
-                            struct problem *problem)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return failed(spool, "inspect", name, problem);
-    if ((status.st_mode & S_IWOTH) != 0)
-        return problem_set(problem, 503, "%s/%s is writable by everybody: chmod o-w it",
-                           spool->path, name);
-    if (status.st_dev != device)
-        return problem_set(
-            problem, 503,
-            "%s/%s is on another file system than the spool: no file could be linked "
-            "or moved there",
-            spool->path, name);
-    return true;
-}
-
-/* Behind a slash or a dot at the end of the path, a symbolic link could not be told. */
-static bool ends_plainly(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *last = slash == NULL ? path : slash + 1;
-    return *last != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0;
-}
-
-static bool open_root(struct spool *spool, dev_t *device, struct problem *problem)
-{
-    struct stat status;
-    if (!ends_plainly(spool->path))
-        return problem_set(problem, 503,
-                           "the path of the spool must not end in a slash or a dot: %s",
-                           spool->path);
-    spool->root = open(spool->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (spool->root < 0 || fstat(spool->root, &status) != 0)
-        return failed(spool, "open", "", problem);
-    *device = status.st_dev;
-    return check_directory(spool, spool->root, "", *device, problem);
-}
+/* --- opening --- */
 
 bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
 {
-    dev_t device = 0;
-    *spool = (struct spool){.path = path, .min_free = min_free, .root = -1};
+    *spool = (struct spool){.path = path, .min_free = min_free};
     for (int i = 0; i < SPOOL_STATES; i++)
         spool->directories[i] = -1;
-    bool opened = open_root(spool, &device, problem);
+    spool->root = directory_open_root(path, problem);
+    bool opened = spool->root >= 0;
     for (int i = 0; opened && i < SPOOL_STATES; i++) {
-        int fd = open_directory(spool->root, names[i], 02770);
-        spool->directories[i] = fd;
-        opened = fd >= 0 ? check_directory(spool, fd, names[i], device, problem)
-                         : failed(spool, "open", names[i], problem);
+        spool->directories[i] = directory_open(path, spool->root, names[i], problem);
+        opened = spool->directories[i] >= 0;
     }
     if (!opened)
         spool_close(spool);
@@ -176,54 +55,25 @@ void spool_close(struct spool *spool)
         (void)close(spool->root);
 }
 
-/* --- state/ --- */
-
-/* The directory state/ of an open spool; -1 with the problem if it cannot be had. */
-static int open_state(const struct spool *spool, struct problem *problem)
-{
-    struct stat root;
-    struct stat status;
-    if (fstat(spool->root, &root) == 0 && root.st_uid != 0 && geteuid() == 0) {
-        problem_set(problem, 503, "run this as the web server's user, not as root: sudo -u \\#%ju",
-                    (uintmax_t)root.st_uid);
-        return -1;
-    }
-    int fd = open_directory(spool->root, "state", 0700);
-    if (fd < 0 || fstat(fd, &status) != 0) {
-        (void)failed(spool, "open", "state", problem);
-    } else if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-        problem_set(
-            problem, 503,
-            "%s/state must belong to the web server's user alone, who must be the one to run "
-            "this: chown and chmod 700 it, or sudo -u \\#%ju",
-            spool->path, (uintmax_t)status.st_uid);
-    } else {
-        return fd;
-    }
-    if (fd >= 0)
-        (void)close(fd);
-    return -1;
-}
-
 int spool_open_state(const char *path, struct problem *problem)
 {
-    dev_t device = 0;
-    struct spool spool = {.path = path, .root = -1};
-    int fd = open_root(&spool, &device, problem) ? open_state(&spool, problem) : -1;
-    if (spool.root >= 0)
-        (void)close(spool.root);
+    int root = directory_open_root(path, problem);
+    if (root < 0)
+        return -1;
+    int fd = directory_open_private(path, root, "state", problem);
+    (void)close(root);
     return fd;
 }
 
-/* The directory that remembers receipt times; -1 with the problem if it cannot be had. */
+/* --- times of receipt --- */
+
+/* The directory that remembers them; -1 with the problem if it cannot be had. */
 static int open_receipts(const struct spool *spool, struct problem *problem)
 {
-    int state = open_state(spool, problem);
+    int state = directory_open_private(spool->path, spool->root, "state", problem);
     if (state < 0)
         return -1;
-    int fd = open_directory(state, "received", 0700);
-    if (fd < 0)
-        (void)failed(spool, "open", "state/received", problem);
+    int fd = directory_open_private(spool->path, state, "state/received", problem);
     (void)close(state);
     return fd;
 }
@@ -232,7 +82,7 @@ static int open_receipts(const struct spool *spool, struct problem *problem)
 static bool remember(int receipts, const char *name, char time[TIMESTAMP_NAME_SIZE])
 {
     if (symlinkat(time, receipts, name) == 0)
-        return sync_directory(receipts);
+        return directory_sync(receipts);
     if (errno != EEXIST)
         return false;
     ssize_t length = readlinkat(receipts, name, time, TIMESTAMP_NAME_SIZE);
@@ -240,7 +90,7 @@ static bool remember(int receipts, const char *name, char time[TIMESTAMP_NAME_SI
     if (length >= 0)
         time[length < TIMESTAMP_NAME_SIZE ? length : 0] = '\0';
     /* The one who created it may not have synced it yet. */
-    return length >= 0 && sync_directory(receipts);
+    return length >= 0 && directory_sync(receipts);
 }
 
 bool spool_receipt_time(const struct spool *spool, const char *name, int64_t now, int64_t *first,
@@ -343,6 +193,16 @@ static bool close_file(int fd)
     return close(fd) == 0 || errno == EINTR;
 }
 
+/* Again after a signal; a disk error is reported once and never asked about again. */
+static bool sync_file(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
 static bool fill(int fd, const struct text *parts, int count)
 {
     bool filled = write_parts(fd, parts, count) && sync_file(fd);
@@ -379,7 +239,7 @@ static enum spool_outcome publish(const struct spool *spool, const char *tempora
         outcome = SPOOL_DUPLICATE;
     }
     /* A duplicate, too, is acknowledged: and its writer may not have come to this yet. */
-    if (sync_directory(to))
+    if (directory_sync(to))
         return outcome;
     (void)failed(spool, "sync", names[state], problem);
     return SPOOL_FAILURE;
@@ -397,7 +257,7 @@ static enum spool_outcome look_for(const struct spool *spool, const char *name,
         bool found = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
         if (!found && errno == ENOENT)
             continue;
-        if (found && sync_directory(directory))
+        if (found && directory_sync(directory))
             return SPOOL_DUPLICATE;
         (void)failed(spool, found ? "sync" : "look into", names[state], problem);
         return SPOOL_FAILURE;
