@@ -79,7 +79,8 @@ static bool set_mode(int fd, mode_t mode)
     return errno == EPERM && (status.st_mode & 0777) == (mode & 0777);
 }
 
-/* Open a directory, creating it if it is missing and `mode` is not 0. Returns the descriptor, or -1
+/* Open a directory, creating it if it is missing and `mode` is not 0: then its siblings are made
+ * durable before it is, as who finds the last of them relies on all. Returns the descriptor, or -1
  * with errno. */
 static int open_or_create(int parent, const char *name, mode_t mode)
 {
@@ -88,7 +89,7 @@ static int open_or_create(int parent, const char *name, mode_t mode)
         return fd;
     /* Somebody else may be creating it, too. The group's write permission must be there from the
      * start, as a crash could come before the chmod. */
-    if (mkdirat(parent, name, mode & 0777) != 0 && errno != EEXIST)
+    if (!directory_sync(parent) || (mkdirat(parent, name, mode & 0777) != 0 && errno != EEXIST))
         return -1;
     fd = openat(parent, name, OPEN | O_CLOEXEC);
     if (fd < 0 || (set_mode(fd, mode) && directory_sync(parent)))
@@ -122,17 +123,23 @@ static bool is_closed(const char *spool, const char *name, const struct stat *st
 
 static bool check_root(const char *spool, const struct stat *status, struct problem *problem)
 {
-    if (geteuid() == 0 && status->st_uid != 0)
-        return problem_set(problem, 503,
-                           "%s/ is another user's: run this as that user, not as root: sudo -u "
-                           "\\#%ju",
-                           spool, (uintmax_t)status->st_uid);
-    if (!is_ours(status) && !is_shared(status))
+    if (geteuid() != 0 && !is_ours(status) && !is_shared(status))
         return problem_set(problem, 503,
                            "%s/ belongs to another user (%ju) and to a group that this one (%ju) "
                            "is not in: chown it to the web server's user, or join the group",
                            spool, (uintmax_t)status->st_uid, (uintmax_t)geteuid());
     return is_closed(spool, "", status, problem);
+}
+
+static bool is_beside(const char *spool, const struct stat *root, const char *name,
+                      const struct stat *status, struct problem *problem)
+{
+    if (status->st_dev == root->st_dev)
+        return true;
+    return problem_set(problem, 503,
+                       "%s/%s is on another file system than the spool: no file could be linked "
+                       "or moved there",
+                       spool, name);
 }
 
 static bool check(const char *spool, const struct stat *root, const char *name,
@@ -143,13 +150,7 @@ static bool check(const char *spool, const struct stat *root, const char *name,
                            "%s/%s belongs to another user (%ju) than the spool (%ju): look at who "
                            "put it there, then chown it",
                            spool, name, (uintmax_t)status->st_uid, (uintmax_t)root->st_uid);
-    if (status->st_dev != root->st_dev)
-        return problem_set(
-            problem, 503,
-            "%s/%s is on another file system than the spool: no file could be linked "
-            "or moved there",
-            spool, name);
-    return is_closed(spool, name, status, problem);
+    return is_beside(spool, root, name, status, problem) && is_closed(spool, name, status, problem);
 }
 
 /* Behind a slash or a dot at the end of the path, a symbolic link could not be told. */
@@ -177,7 +178,20 @@ int directory_open_root(const char *spool, struct problem *problem)
     return fd >= 0 ? reject(fd) : -1;
 }
 
-int directory_open(const char *spool, int root, const char *name, struct problem *problem)
+bool directory_check_author(const char *spool, int root, struct problem *problem)
+{
+    struct stat status;
+    if (fstat(root, &status) != 0)
+        return directory_failed(spool, "inspect", "", problem);
+    if (geteuid() != 0 || status.st_uid == 0)
+        return true;
+    return problem_set(problem, 503,
+                       "%s/ is another user's: run this as that user, not as root: sudo -u \\#%ju",
+                       spool, (uintmax_t)status.st_uid);
+}
+
+int directory_open(const char *spool, int root, const char *name, bool create,
+                   struct problem *problem)
 {
     struct stat parent;
     struct stat status;
@@ -185,15 +199,31 @@ int directory_open(const char *spool, int root, const char *name, struct problem
         (void)directory_failed(spool, "inspect", "", problem);
         return -1;
     }
-    int fd = open_or_create(root, name, is_ours(&parent) ? ENTRIES_MODE : 0);
+    int fd = open_or_create(root, name, create && is_ours(&parent) ? ENTRIES_MODE : 0);
     bool opened = fd >= 0 && fstat(fd, &status) == 0;
-    if (!opened && errno == ENOENT && !is_ours(&parent))
+    if (!opened && errno == ENOENT && !create)
+        problem->status = 0;
+    else if (!opened && errno == ENOENT && !is_ours(&parent))
         problem_set(problem, 503,
                     "%s/%s is missing: let the spool's user make it: sudo -u \\#%ju mkdir -m 2770",
                     spool, name, (uintmax_t)parent.st_uid);
     else if (!opened)
         (void)directory_failed(spool, "open", name, problem);
     else if (check(spool, &parent, name, &status, problem))
+        return fd;
+    return fd >= 0 ? reject(fd) : -1;
+}
+
+int directory_open_shared(const char *spool, int root, const char *name, struct problem *problem)
+{
+    struct stat parent;
+    struct stat status;
+    int fd = open_or_create(root, name, ENTRIES_MODE);
+    bool opened = fd >= 0 && fstat(root, &parent) == 0 && fstat(fd, &status) == 0;
+    if (!opened)
+        (void)directory_failed(spool, "open", name, problem);
+    else if (is_beside(spool, &parent, name, &status, problem) &&
+             is_closed(spool, name, &status, problem))
         return fd;
     return fd >= 0 ? reject(fd) : -1;
 }

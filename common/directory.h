@@ -18,20 +18,35 @@
 
 /*
  * Open the spool itself. Returns a descriptor; or -1 with a problem (503), if it does not exist, is
- * a symbolic link or no directory, or everybody may write to it; if it belongs to somebody who is
- * neither root nor the user who runs this, and it is not shared with that user by its group; or if
- * root runs this, though the spool is another user's, to whom the files would be closed.
+ * a symbolic link or no directory, or everybody may write to it; or if it belongs to somebody who is
+ * neither root nor the user who runs this, and it is not shared with that user by its group. Root is
+ * let in anywhere.
  */
 int directory_open_root(const char *spool, struct problem *problem);
 
 /*
- * Open the directory `name` of entries in the spool at `spool`, which is open as `root`. If it is
- * missing, it is created (02770), but only by the spool's user: others could not write to another's.
- * Returns a descriptor; or -1 with a problem (503), if it is a symbolic link or no directory,
- * everybody may write to it, it is on another file system than the spool, or it belongs to somebody
- * who is neither root nor the spool's nor this process's user.
+ * Whether this process may make files in the spool that is open as `root`. Returns false with a
+ * problem (503) if root runs it, though the spool is another user's: the files would be closed to
+ * that one.
  */
-int directory_open(const char *spool, int root, const char *name, struct problem *problem);
+bool directory_check_author(const char *spool, int root, struct problem *problem);
+
+/*
+ * Open the directory `name` of entries in the spool at `spool`, which is open as `root`. If it is
+ * missing and to be created, it is (02770), but only by the spool's user: others could not write to
+ * another's. Returns a descriptor; or -1 with a problem (503), if it is a symbolic link or no
+ * directory, everybody may write to it, it is on another file system than the spool, or it belongs to
+ * somebody who is neither root nor the spool's nor this process's user. The problem's status is 0 if
+ * it is only missing and not to be created.
+ */
+int directory_open(const char *spool, int root, const char *name, bool create,
+                   struct problem *problem);
+
+/*
+ * Open a directory of the consumers' own, creating it (02770) if it is missing: anybody of the spool's
+ * group may have done so. Returns a descriptor, or -1 with a problem (503) otherwise as above.
+ */
+int directory_open_shared(const char *spool, int root, const char *name, struct problem *problem);
 
 /*
  * Open a directory that is its user's alone, creating it (0700) if it is missing: in the directory

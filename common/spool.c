@@ -29,20 +29,52 @@ static bool failed(const struct spool *spool, const char *what, const char *dire
 
 /* --- opening --- */
 
-bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
+const char *spool_state_name(enum spool_state state)
+{
+    return names[state];
+}
+
+static bool open_states(struct spool *spool, bool create, struct problem *problem)
+{
+    bool opened = true;
+    /* tmp/ comes last, as nobody relies on it after a power failure. */
+    for (int n = 1; opened && n <= SPOOL_STATES; n++) {
+        int state = n % SPOOL_STATES;
+        int fd = directory_open(spool->path, spool->root, names[state], create, problem);
+        spool->directories[state] = fd;
+        opened = fd >= 0 || problem->status == 0;
+    }
+    return opened;
+}
+
+static bool open_all(struct spool *spool, const char *path, uint64_t min_free, bool create,
+                     struct problem *problem)
 {
     *spool = (struct spool){.path = path, .min_free = min_free};
     for (int i = 0; i < SPOOL_STATES; i++)
         spool->directories[i] = -1;
     spool->root = directory_open_root(path, problem);
-    bool opened = spool->root >= 0;
-    for (int i = 0; opened && i < SPOOL_STATES; i++) {
-        spool->directories[i] = directory_open(path, spool->root, names[i], problem);
-        opened = spool->directories[i] >= 0;
-    }
+    bool opened = spool->root >= 0 &&
+                  (!create || directory_check_author(path, spool->root, problem)) &&
+                  open_states(spool, create, problem);
     if (!opened)
         spool_close(spool);
     return opened;
+}
+
+bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
+{
+    return open_all(spool, path, min_free, true, problem);
+}
+
+bool spool_look(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
+{
+    return open_all(spool, path, min_free, false, problem);
+}
+
+int spool_open_shared(const struct spool *spool, const char *name, struct problem *problem)
+{
+    return directory_open_shared(spool->path, spool->root, name, problem);
 }
 
 void spool_close(struct spool *spool)
@@ -60,7 +92,9 @@ int spool_open_state(const char *path, struct problem *problem)
     int root = directory_open_root(path, problem);
     if (root < 0)
         return -1;
-    int fd = directory_open_private(path, root, "state", problem);
+    int fd = directory_check_author(path, root, problem)
+                 ? directory_open_private(path, root, "state", problem)
+                 : -1;
     (void)close(root);
     return fd;
 }

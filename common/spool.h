@@ -51,12 +51,26 @@ enum spool_outcome {
 };
 
 /*
- * Open the spool at `path` with all directories of entries, creating those that are missing
- * (02770). `min_free` bytes stay free on its file system. Returns false, with nothing open, if the
- * spool does not exist, or it or a directory is a symbolic link, is writable by everybody or is on
- * another file system.
+ * Open the spool at `path` to store entries, with all their directories; those that are missing are
+ * created. `min_free` bytes stay free on its file system. Returns false, with nothing open, if the
+ * spool does not exist or somebody has a hand in it who is not meant to (directory.h).
  */
 bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
+
+/*
+ * Open the spool to look at it and to move entries that are there: as spool_open, but root may do it
+ * in anybody's spool, nothing is created, and the descriptor of a directory that is missing is -1.
+ */
+bool spool_look(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
+
+/*
+ * Open a further directory of an open spool that the consumers' group shares, such as leases/ and
+ * attempts/, creating it if it is missing. Returns a descriptor, or -1 with a problem.
+ */
+int spool_open_shared(const struct spool *spool, const char *name, struct problem *problem);
+
+/* The name of a state's directory: "new". A constant. */
+const char *spool_state_name(enum spool_state state);
 
 /* Close the directories. */
 void spool_close(struct spool *spool);

@@ -882,7 +882,7 @@ static int denied_creation_program(void)
     CHECK(become_nobody());
     CHECK(chmod(spool_path, 0550) == 0);
     CHECK(!spool_open(&spool, spool_path, 0, &problem));
-    CHECK(is_problem(&problem, "tmp", "web server's user"));
+    CHECK(is_problem(&problem, "new", "web server's user"));
     CHECK(count_in(spool_path) == 0);
     return 0;
 }
