@@ -55,7 +55,7 @@ FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
 
-.PHONY: always all programs run check check-unit check-system lint format
+.PHONY: always all programs run check check-unit check-system check-install lint format
 .PHONY: install install-strip uninstall clean help
 
 .SECONDARY:
@@ -122,6 +122,10 @@ check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 
 check-system: programs # the programs behind the real web servers
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/stub tests/system
+
+check-install: ## install on a Debian 12 and 13 of their own as README.md says (root, some minutes)
+	@tests/deps site check debian
+	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rP tests/install
 
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint
