@@ -121,7 +121,7 @@ check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 	@for test in $^; do $$test || exit 1; done
 
 check-system: programs # the programs behind the real web servers
-	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/stub tests/system
+	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs -n 4 tests/stub tests/system
 
 check-install: ## install on a Debian 12 and 13 of their own as README.md says (root, some minutes)
 	@tests/deps site check debian

@@ -6,8 +6,8 @@
  * it; directory_sync after each change of names; close().
  *
  * Who is meant to: the spool belongs to one user, whom the programs run as; directories in it
- * belong to that user, too; and their group, that of the consumers, may add, move and remove entries.
- * Everything may also belong to root. Directories cannot be hard-linked.
+ * belong to that user, too; and their group, that of the consumers, may add, move and remove
+ * entries. Everything may also belong to root. Directories cannot be hard-linked.
  */
 #ifndef COMMON_DIRECTORY_H
 #define COMMON_DIRECTORY_H
@@ -18,9 +18,9 @@
 
 /*
  * Open the spool itself. Returns a descriptor; or -1 with a problem (503), if it does not exist, is
- * a symbolic link or no directory, or everybody may write to it; or if it belongs to somebody who is
- * neither root nor the user who runs this, and it is not shared with that user by its group. Root is
- * let in anywhere.
+ * a symbolic link or no directory, or everybody may write to it; or if it belongs to somebody who
+ * is neither root nor the user who runs this, and it is not shared with that user by its group.
+ * Root is let in anywhere.
  */
 int directory_open_root(const char *spool, struct problem *problem);
 
@@ -35,24 +35,25 @@ bool directory_check_author(const char *spool, int root, struct problem *problem
  * Open the directory `name` of entries in the spool at `spool`, which is open as `root`. If it is
  * missing and to be created, it is (02770), but only by the spool's user: others could not write to
  * another's. Returns a descriptor; or -1 with a problem (503), if it is a symbolic link or no
- * directory, everybody may write to it, it is on another file system than the spool, or it belongs to
- * somebody who is neither root nor the spool's nor this process's user. The problem's status is 0 if
- * it is only missing and not to be created.
+ * directory, everybody may write to it, it is on another file system than the spool, or it belongs
+ * to somebody who is neither root nor the spool's nor this process's user. The problem's status is
+ * 0 if it is only missing and not to be created.
  */
 int directory_open(const char *spool, int root, const char *name, bool create,
                    struct problem *problem);
 
 /*
- * Open a directory of the consumers' own, creating it (02770) if it is missing: anybody of the spool's
- * group may have done so. Returns a descriptor, or -1 with a problem (503) otherwise as above.
+ * Open a directory of the consumers' own, creating it (02770) if it is missing: anybody of the
+ * spool's group may have done so. Returns a descriptor, or -1 with a problem (503) otherwise as
+ * above.
  */
 int directory_open_shared(const char *spool, int root, const char *name, struct problem *problem);
 
 /*
  * Open a directory that is its user's alone, creating it (0700) if it is missing: in the directory
  * `parent`, as the last part of `name`, which is its path in the spool. Returns a descriptor, or -1
- * with a problem (503), also if it belongs to another user, as files made there now would be closed to
- * that user's processes.
+ * with a problem (503), also if it belongs to another user, as files made there now would be closed
+ * to that user's processes.
  */
 int directory_open_private(const char *spool, int parent, const char *name,
                            struct problem *problem);

@@ -1,8 +1,8 @@
 """A Debian machine to install on: debootstrap's, booted by systemd-nspawn with its own systemd as
 process 1, and cut off from any network but its own loopback interface.
 
-What debootstrap made is kept under /var/tmp/tradecloud-debian, and each machine writes to a layer of its
-own above it, so that it is as new.
+What debootstrap made is kept under /var/tmp/tradecloud-debian, and each machine writes to a layer
+of its own above it, so that it is as new.
 """
 
 import contextlib
@@ -144,7 +144,8 @@ class Machine:
         return run("nsenter", "-t", self.leader, "--net", *arguments, **options)
 
     def spawn_outside(self, *arguments, **options):
-        return subprocess.Popen(["nsenter", "-t", self.leader, "--net", *map(str, arguments)], **options)
+        return subprocess.Popen(["nsenter", "-t", self.leader, "--net", *map(str, arguments)],
+                                **options)
 
     def file(self, path):
         """Where a file of the machine is here."""

@@ -25,11 +25,11 @@ HOST = "hook.test"
 URL = f"https://{HOST}/tradecloud"
 SERVERS = {"Apache": "www-data", "nginx": "tradecloud"}  # and whom the programs run as
 SPOOL = "/var/spool/tradecloud"
-DIRECTORIES = ("tmp", "new", "work", "done", "failed", "rejected", "leases", "attempts")
+DIRECTORIES = "tmp new work done failed rejected leases attempts".split()
 
 
 def instructions():
-    """The shell blocks of README.md's "Install it", by the bold word that their part begins with."""
+    """Shell blocks of README.md's "Install it", by the bold words that their part begins with."""
     text = (TOP / "README.md").read_text()
     section = re.search(r"^## Install it\n(.*?)^## ", text, re.S | re.M)[1]
     part, blocks = "all", {}
@@ -76,8 +76,8 @@ class Installed:
         """curl, from outside. Returns the status and the body."""
         done = self.machine.outside(
             "curl", "-sS", "--cacert", self.authority.ca, "--resolve", f"{HOST}:443:127.0.0.1",
-            "-u", f"tradecloud:{password or self.password}", "-w", "\n%{http_code}", *options, URL + path,
-            stdout=subprocess.PIPE, text=True)
+            "-u", f"tradecloud:{password or self.password}", "-w", "\n%{http_code}", *options,
+            URL + path, stdout=subprocess.PIPE, text=True)
         body, _, status = done.stdout.rpartition("\n")
         return int(status), body
 
@@ -101,8 +101,9 @@ def suite(request):
 
 @pytest.fixture(scope="module", params=list(SERVERS))
 def installed(suite, request):
-    with tempfile.TemporaryDirectory(prefix="tradecloud-install.") as name, Machine(suite) as machine:
-        yield Installed(machine, request.param, pathlib.Path(name))
+    with tempfile.TemporaryDirectory(prefix="tradecloud-install.") as place:
+        with Machine(suite) as machine:
+            yield Installed(machine, request.param, pathlib.Path(place))
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_a_large_message(installed):
 
 
 def test_consumer(installed):
-    """A user in the group needs nothing else; one who is not sees nothing; neither sees the token."""
+    """A user in the group needs nothing else; who is not sees nothing; neither sees the token."""
     status, answer = installed.post(event())
     assert status == 202
     name = json.loads(answer)["file"]
@@ -180,13 +181,14 @@ def test_fetch(installed):
     machine = installed.machine
     with tempfile.TemporaryDirectory(prefix="tradecloud-install.") as name:
         place = pathlib.Path(name)
-        (place / "order").write_text('{"id":"an-id","version":1,"lastUpdatedAt":"2025-04-23T10:01:53.812Z"}')
-        stub = machine.spawn_outside(sys.executable, "-B", TOP / "tests/stub/stub.py", "--login-delay", "0",
-                                     "--order", f"an-id={place / 'order'}",
-                                     stdout=subprocess.PIPE, text=True)
+        (place / "order").write_text('{"id":"an-id","version":1}')
+        stub = machine.spawn_outside(
+            sys.executable, "-B", TOP / "tests/stub/stub.py", "--login-delay", "0",
+            "--order", f"an-id={place / 'order'}", stdout=subprocess.PIPE, text=True)
         try:
-            facts = dict(stub.stdout.readline().split(None, 1) for _ in range(4))
-            machine.file("/etc/tradecloud/ca.pem").write_bytes(pathlib.Path(facts["CA"].strip()).read_bytes())
+            lines = [stub.stdout.readline().strip() for _ in range(4)]
+            facts = dict(line.split(None, 1) for line in lines)
+            machine.file("/etc/tradecloud/ca.pem").write_text(pathlib.Path(facts["CA"]).read_text())
             _configure_fetching(installed, facts)
             status, answer = installed.call(path="/order/an-id")
             assert status == 202, (answer, installed.log())
@@ -194,7 +196,7 @@ def test_fetch(installed):
             assert installed.status_of(path) == f"{installed.user} tradecloud 640"
             assert installed.status_of(f"{SPOOL}/state/token.json").endswith(" 600")
             [by_hand] = [b for b in installed.blocks["For GET webhooks"] if "order ID" in b]
-            by_hand = re.sub(r"https://\S+", facts["API"].strip(), by_hand).replace(" ID", " an-id")
+            by_hand = re.sub(r"https://\S+", facts["API"], by_hand).replace(" ID", " an-id")
             by_hand = by_hand.replace("-u tradecloud", f"-u {installed.user} "
                                       "TRADECLOUD_CA_FILE=/etc/tradecloud/ca.pem")
             assert machine.run(by_hand).strip() == path.rpartition("/")[2]
@@ -208,25 +210,28 @@ def test_fetch(installed):
 def _configure_fetching(installed, facts):
     machine = installed.machine
     editor = machine.file("/usr/local/bin/editor")
-    editor.write_text(f"#!/bin/sh\necho '{facts['netrc'].strip()}' >\"$1\"\n")
+    editor.write_text(f"#!/bin/sh\necho '{facts['netrc']}' >\"$1\"\n")
     editor.chmod(0o755)
     prepare = installed.blocks["For GET webhooks"][0]
     machine.run(prepare.replace("-o tradecloud", f"-o {installed.user}"))
-    variables = {"TRADECLOUD_API_URL": facts["API"].strip(), "TRADECLOUD_CA_FILE": "/etc/tradecloud/ca.pem"}
+    variables = {"TRADECLOUD_API_URL": facts["API"],
+                 "TRADECLOUD_CA_FILE": "/etc/tradecloud/ca.pem"}
     if installed.server == "Apache":
         location, form = "/etc/tradecloud/apache-location.conf", 'SetEnv {} "{}"'
+        reload = "apachectl graceful"
     else:
         location, form = "/etc/tradecloud/nginx-location.conf", "fastcgi_param {} {};"
+        reload = "systemctl reload nginx"
     lines = "\\n".join(form.format(k, v) for k, v in variables.items())
-    machine.run(f"sed -i '0,/^.*TRADECLOUD_SPOOL.*$/s||&\\n{lines}|' {location}\n"
-                + ("apachectl graceful" if installed.server == "Apache" else "systemctl reload nginx"))
+    machine.run(f"sed -i '0,/^.*TRADECLOUD_SPOOL.*$/s||&\\n{lines}|' {location}; {reload}")
     time.sleep(1)
 
 
 def test_confinement(confined):
     """What the program can do in the service, seen from a program in its place."""
     machine = confined.machine
-    probe = machine.file("/usr/local/libexec/tradecloud/tradecloud-probe")
+    program = "/usr/local/libexec/tradecloud/tradecloud-webhook"
+    probe = machine.file(f"{program}.probe")
     probe.write_text("""#!/bin/sh
 cat >/dev/null
 printf 'Status: 200 OK\\r\\nContent-Type: text/plain\\r\\n\\r\\n'
@@ -234,10 +239,11 @@ exec 2>&1
 for file in /etc/x /usr/local/libexec/tradecloud/x /var/lib/x /run/x /home/x /dev/shm/x; do
     touch $file && echo "WROTE $file"
 done
-touch /var/spool/tradecloud/new/probe && echo "spool is writable" && rm /var/spool/tradecloud/new/probe
-mkdir /var/spool/tradecloud/made && stat -c 'made %a %G' /var/spool/tradecloud/made
-chmod 2770 /var/spool/tradecloud/made && echo "SET the bit"
-rmdir /var/spool/tradecloud/made
+cd /var/spool/tradecloud
+touch new/probe && echo "spool is writable" && rm new/probe
+mkdir made && stat -c 'made %a %G' made
+chmod 2770 made && echo "SET the bit"
+rmdir made
 unshare -Ur true && echo "MADE a namespace"
 sudo -n true && echo "BECAME root"
 strace -o /dev/null true && echo "TRACED"
@@ -246,8 +252,7 @@ grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
 ulimit -c | sed 's/^/core: /'
 """)
     probe.chmod(0o755)
-    program = "/usr/local/libexec/tradecloud/tradecloud-webhook"
-    machine.run(f"mv {program} {program}.real; cp -p {program.replace('webhook', 'probe')} {program}")
+    machine.run(f"mv {program} {program}.real; mv {program}.probe {program}")
     try:
         answer = confined.post(event())[1]
     finally:
@@ -285,7 +290,7 @@ def test_units(installed):
     """systemd has nothing to complain of; how much the service is exposed."""
     units = "tradecloud-fcgiwrap.service tradecloud-fcgiwrap.socket"
     assert installed.machine.run(f"systemd-analyze verify {units} 2>&1") == ""
-    output = installed.machine.run("systemd-analyze security --no-pager tradecloud-fcgiwrap.service 2>&1")
+    output = installed.machine.run("systemd-analyze security --no-pager tradecloud-fcgiwrap 2>&1")
     exposure = float(re.search(r"exposure level for \S+: ([\d.]+)", output)[1])
     print(f"{installed.machine.suite}: exposure {exposure}")
     assert exposure < 1.5, output
@@ -294,8 +299,8 @@ def test_units(installed):
 def test_cleaning(installed):
     """What systemd does daily removes nothing that is recent, nor anything that was consumed."""
     names = "tmp/a new/a work/a done/a failed/a rejected/a"
-    output = installed.machine.run(f"cd {SPOOL}; touch {names}; systemd-tmpfiles --clean; ls {names}; "
-                                   f"rm {names}")
+    output = installed.machine.run(f"cd {SPOOL}; touch {names}; systemd-tmpfiles --clean; "
+                                   f"ls {names}; rm {names}")
     assert sorted(output.split()) == sorted(names.split())
 
 
@@ -315,9 +320,8 @@ def test_uninstall(installed):
     assert "out of service" in machine.run("! make uninstall 2>&1")
     machine.run(f"rm /etc/{directory}/sites-enabled/tradecloud-webhook.conf")
     if installed.server == "nginx":
-        machine.run("systemctl disable --now tradecloud-fcgiwrap.socket tradecloud-fcgiwrap.service 2>&1")
+        machine.run("systemctl disable --now tradecloud-fcgiwrap.{socket,service}")
     output = machine.run("make uninstall")
     assert f"Left, as it was changed: /etc/{directory}/sites-available" in output
-    left = machine.run("find /usr/local -type f -o -type l | grep -v /bin/editor$ | grep -v /tradecloud-probe$ || true")
-    assert [line for line in left.split() if "tradecloud" in line] == []
+    assert machine.run("find /usr/local -name '*tradecloud*'") == ""
     assert machine.run(f"ls {SPOOL}/new") != ""

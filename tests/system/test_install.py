@@ -1,4 +1,4 @@
-"""make install and make uninstall; and sites that run what was installed, from where it was installed.
+"""make install and make uninstall; and sites that run what was installed, from where it was.
 What needs a machine of its own is tested in tests/install."""
 
 import os
@@ -36,11 +36,13 @@ class Tree:
     def __init__(self, sources, path):
         self.sources = sources
         self.path = path
-        self.variables = [f"prefix={path}/usr", f"sysconfdir={path}/etc", f"localstatedir={path}/var"]
+        self.variables = [f"prefix={path}/usr", f"sysconfdir={path}/etc",
+                          f"localstatedir={path}/var"]
 
     def make(self, target, *variables, check=True, **options):
-        return subprocess.run(["make", "-s", "-j2", "-C", str(self.sources), target, *self.variables,
-                               *variables], check=check, capture_output=True, text=True, **options)
+        return subprocess.run(
+            ["make", "-s", "-j2", "-C", str(self.sources), target, *self.variables, *variables],
+            check=check, capture_output=True, text=True, **options)
 
     def files(self, path=None):
         root = path or self.path
@@ -71,7 +73,8 @@ def own(tree, place):
 
 
 def test_what_is_installed(tree):
-    assert tree.files() == sorted([*SETTINGS, *(f"usr/{name}" for name in [*PROGRAMS, *LINKS, *DATA])])
+    below_prefix = [f"usr/{name}" for name in [*PROGRAMS, *LINKS, *DATA]]
+    assert tree.files() == sorted([*SETTINGS, *below_prefix])
     for name in LINKS:
         assert os.access(tree.path / "usr" / name, os.X_OK), name
 
@@ -96,7 +99,7 @@ def test_paths(tree):
         if name.endswith(("README.md", "LICENSE")) or name.startswith(("usr/libexec", "usr/bin")):
             continue
         text = file.read_text()
-        for default in ("/usr/local", " /etc/tradecloud", "\"/etc/tradecloud", " /var/spool/tradecloud"):
+        for default in ("/usr/local", " /etc/tradecloud", '"/etc/tradecloud', " /var/spool/trade"):
             assert default not in text, (name, default)
     program = tree.path / "usr/libexec/tradecloud/tradecloud-webhook"
     strings = subprocess.check_output(["strings", program], text=True).splitlines()
@@ -112,7 +115,8 @@ def test_directories_of_ones_choice(sources, place):
     for name in ("usr/lib/cgi-bin/tradecloud-webhook", "units/tradecloud-fcgiwrap.service",
                  "usr/share/man/man8/tradecloud-webhook.8", "etc/tradecloud/nginx-location.conf"):
         assert (place / name).is_file(), name
-    assert os.readlink(place / "programs/tradecloud-fetch") == "/usr/libexec/tradecloud/tradecloud-fetch"
+    target = os.readlink(place / "programs/tradecloud-fetch")
+    assert target == "/usr/libexec/tradecloud/tradecloud-fetch"
     for name in ("units/tradecloud-fcgiwrap.service", "etc/tradecloud/nginx-location.conf",
                  "etc/tradecloud/apache-location.conf"):
         assert "/usr/lib/cgi-bin/tradecloud-webhook" in (place / name).read_text()
@@ -151,8 +155,8 @@ def test_uninstall(tree, own, place):
     assert f"Left, as it was changed: {changed}" in output
     assert f"Left: the spool {tree.path}/var/spool/tradecloud" in output
     assert tree.files(own) == [SITES[0], "etc/tradecloud/htpasswd"]
-    for name in ("usr/libexec/tradecloud", "usr/share/tradecloud", "usr/share/doc/tradecloud-webhook"):
-        assert not (own / name).exists()
+    for name in ("libexec/tradecloud", "share/tradecloud", "share/doc/tradecloud-webhook"):
+        assert not (own / "usr" / name).exists()
     # A second time there is nothing to do.
     assert tree.make("uninstall", f"DESTDIR={place}").returncode == 0
 
@@ -172,8 +176,8 @@ def test_uninstall_refuses_while_a_site_is_in_service(tree, own, place, server):
 # --- sites ---
 
 class InstalledSite:
-    """A site whose location is the installed file, and whose programs are those that were installed.
-    Changed are the host name and certificate, and port and socket, as there may be others here."""
+    """A site whose location is the installed file, and whose programs are those installed. Changed
+    are the host name and certificate, and port and socket, as there may be others here."""
 
     tree = None
 
@@ -201,13 +205,15 @@ class InstalledNginx(InstalledSite, Nginx):
     site_file = SITES[1]
 
     def ports(self):
-        return {"listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl", "    listen [::]:443 ssl;\n": ""}
+        return {"listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
+                "    listen [::]:443 ssl;\n": ""}
 
     def _commands(self):
         tree = self.tree.path
         location = tree / "etc/tradecloud/nginx-location.conf"
         socket = self.directory / "run/fcgiwrap"
-        location.write_text(location.read_text().replace("/run/tradecloud-fcgiwrap.socket", str(socket)))
+        text = location.read_text()
+        location.write_text(text.replace("/run/tradecloud-fcgiwrap.socket", str(socket)))
         socket.unlink(missing_ok=True)
         unit = (tree / "usr/lib/systemd/system/tradecloud-fcgiwrap.service").read_text()
         command = shlex.split(re.search(r"^ExecStart=(.*)$", unit, re.M)[1])

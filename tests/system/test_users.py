@@ -23,9 +23,9 @@ class User:
 
     def run(self, *command, **options):
         groups = f"--groups={GROUP}" if self.in_group else "--clear-groups"
-        return subprocess.run(["setpriv", f"--reuid={self.number}", f"--regid={self.number}", groups,
-                               "--no-new-privs", *map(str, command)],
-                              capture_output=True, timeout=60, **options)
+        return subprocess.run(
+            ["setpriv", f"--reuid={self.number}", f"--regid={self.number}", groups,
+             "--no-new-privs", *map(str, command)], capture_output=True, timeout=60, **options)
 
 
 SERVER = User(64001)
@@ -41,8 +41,9 @@ class Spool:
     def __init__(self, place):
         self.path = place / "spool"
         self.path.mkdir()
-        for name in ("tmp", "new", "work", "done", "failed", "rejected", "leases", "attempts", "state"):
-            self.make(name, 0o700 if name == "state" else 0o2770)
+        for name in "tmp new work done failed rejected leases attempts".split():
+            self.make(name, 0o2770)
+        self.make("state", 0o700)
         self.own(".", SERVER.number, GROUP, 0o2750)
 
     def make(self, name, mode):
@@ -125,7 +126,7 @@ def given_to(user, group, name, mode=None):
 
 # What is changed, what the log calls it, and how it puts the reason and what to do.
 UNFIT = {
-    "spool of a stranger": (given_to(64003, 64003, ".", 0o2777), "spool/", "belongs to another user (64003)"),
+    "spool of a stranger": (given_to(64003, 64003, ".", 0o2775), "spool/", "another user (64003)"),
     "spool open to all": (given_to(64001, GROUP, ".", 0o2777), "spool/", "chmod o-w"),
     "spool open to all, sticky": (given_to(64001, GROUP, ".", 0o3777), "spool/", "chmod o-w"),
     "new of a stranger": (given_to(64003, 64003, "new", 0o2775), "spool/new", "chown it"),
@@ -172,7 +173,8 @@ def test_root_by_mistake(spool):
     status, _, log = spool.receive(ROOT)
     assert status == 503
     assert rf"not as root: sudo -u \\#{SERVER.number}" in log, log
-    done = ROOT.run(spool.path.parent / "fetch", "order", "an-id", env={"TRADECLOUD_SPOOL": str(spool.path)})
+    done = ROOT.run(spool.path.parent / "fetch", "order", "an-id",
+                    env={"TRADECLOUD_SPOOL": str(spool.path)})
     assert done.returncode == 78 and b"not as root" in done.stderr
     assert spool.entries() == []
     assert list((spool.path / "state").iterdir()) == []

@@ -294,7 +294,7 @@ static void test_sync(void **state)
     int fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(directory_sync(fd));
     assert_int_equal(close(fd), 0);
-    /* What cannot be synced need not be: a pipe is EINVAL, as are directories of some file systems. */
+    /* A pipe cannot be synced, which is EINVAL, as it is for directories of some file systems. */
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     assert_true(directory_sync(ends[0]));
