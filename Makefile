@@ -123,7 +123,7 @@ check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 check-system: programs # the programs behind the real web servers
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs -n 4 tests/stub tests/system
 
-check-install: ## install on a Debian 12 and 13 of their own as README.md says (root, some minutes)
+check-install: ## install as README.md says on Debian 12 and 13 of their own (as root; minutes)
 	@tests/deps site check debian
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rP tests/install
 
@@ -150,7 +150,7 @@ install: programs ## install programs, manual, units, and the web servers' confi
 install-strip: ## install, without the debugging symbols
 	@$(MAKE) --no-print-directory install INSTALL_PROGRAM='$(INSTALL_PROGRAM) -s'
 
-uninstall: ## remove what install installed, but for changed configuration and the spool
+uninstall: | build ## remove what install installed, but for changed configuration and the spool
 	@for site in '$(DESTDIR)$(sysconfdir)'/apache2/sites-enabled/tradecloud-webhook.conf \
 	    '$(DESTDIR)$(sysconfdir)'/nginx/sites-enabled/tradecloud-webhook.conf; do \
 	    if [ -L "$$site" ] || [ -e "$$site" ]; then \
@@ -241,4 +241,4 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24

@@ -274,6 +274,19 @@ def test_directories_are_made_again(installed):
     assert installed.status_of(f"{SPOOL}/state").endswith("700")
 
 
+def test_consumers_of_another_group(confined):
+    """The service knows no other group than its own; and still, what it makes is for that group."""
+    machine = confined.machine
+    machine.run(f"groupadd -f others; chgrp -R others {SPOOL}; rmdir {SPOOL}/rejected")
+    status, answer = confined.post(event())
+    assert status == 202, confined.log()
+    path = f"{SPOOL}/new/{json.loads(answer)['file']}"
+    assert confined.status_of(path) == "tradecloud others 640"
+    assert confined.status_of(f"{SPOOL}/rejected") == "tradecloud others 2770"
+    machine.run("systemd-tmpfiles --create tradecloud-webhook.conf")
+    test_spool(confined)
+
+
 def test_service_is_always_there(confined):
     """However often it is killed: the socket waits, and the next event starts it again."""
     for _ in range(12):
