@@ -5,10 +5,10 @@ CC         = gcc
 CFLAGS     = -O2 -g
 SERVER     = apache
 PORT       = 8443
-DESTDIR    =
 
 # Where things are installed: as GNU's standards name it, and as the FHS has it for software that is
-# built on the machine. The web servers' configuration and the spool are under no prefix.
+# built on the machine. The web servers' configuration and the spool are under no prefix. DESTDIR, in
+# front of all, is left to the command line or the environment.
 prefix        = /usr/local
 exec_prefix   = $(prefix)
 bindir        = $(exec_prefix)/bin
@@ -154,7 +154,7 @@ uninstall: | build ## remove what install installed, but for changed configurati
 	@for site in '$(DESTDIR)$(sysconfdir)'/apache2/sites-enabled/tradecloud-webhook.conf \
 	    '$(DESTDIR)$(sysconfdir)'/nginx/sites-enabled/tradecloud-webhook.conf; do \
 	    if [ -L "$$site" ] || [ -e "$$site" ]; then \
-	        echo "$$site: first take this site out of service: remove the link, reload the server"; \
+	        echo "$$site: take this site out of service first: remove it, reload the server" >&2; \
 	        exit 1; \
 	    fi; \
 	done
@@ -216,7 +216,7 @@ define install_text
 endef
 
 define install_setting
-@$(set_paths) && \
+@$(set_paths) && rm -f '$(target).new' && \
 if [ ! -e '$(target)' ] || cmp -s build/text '$(target)'; then \
     echo 'installing $(target)'; \
     $(INSTALL_DATA) -D build/text '$(target)'; \

@@ -18,7 +18,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BASES = pathlib.Path("/var/tmp/tradecloud-debian")
 MIRROR = "http://deb.debian.org/debian"
 # What README.md has one install, and what the tests themselves need.
-PACKAGES = ("systemd systemd-sysv dbus ca-certificates sudo man-db strace iproute2 "
+PACKAGES = ("systemd systemd-sysv dbus ca-certificates sudo man-db strace curl "
             "gcc make libc6-dev libcurl4-openssl-dev libjson-c-dev libssl-dev "
             "apache2 apache2-utils nginx fcgiwrap").split()
 SERVICES = "apache2.service nginx.service fcgiwrap.socket fcgiwrap.service".split()

@@ -126,6 +126,19 @@ def test_spool(installed):
     assert installed.status_of(f"{SPOOL}/state") == f"{installed.user} tradecloud 700"
 
 
+def test_first_event(installed):
+    """As README.md has one send it; the CA is not a public one."""
+    machine = installed.machine
+    machine.file("/root/ca.pem").write_bytes(installed.authority.ca.read_bytes())
+    [block] = installed.blocks["Then send an event"]
+    block = block.replace("-u tradecloud", f"-u tradecloud:{installed.password}")
+    output = machine.run(f"echo 127.0.0.1 {HOST} >>/etc/hosts; export CURL_CA_BUNDLE=/root/ca.pem\n"
+                         + block.replace("your.host", HOST))
+    answer, file = re.fullmatch(r"(.*})\s*(\S+\.json)\n", output, re.S).groups()
+    # curl says on standard error how much it got, unless that is a terminal.
+    assert json.loads(answer[answer.index("{"):])["file"] == file
+
+
 def test_receive(installed):
     body = event()
     status, answer = installed.post(body)

@@ -169,7 +169,7 @@ def test_uninstall_refuses_while_a_site_is_in_service(tree, own, place, server):
     enabled.symlink_to("../sites-available/tradecloud-webhook.conf")
     before = tree.files(own)
     done = tree.make("uninstall", f"DESTDIR={place}", check=False)
-    assert done.returncode != 0 and "out of service" in done.stdout
+    assert done.returncode != 0 and "out of service" in done.stderr
     assert tree.files(own) == before
 
 
