@@ -154,7 +154,7 @@ def test_receive(installed):
 
 def test_a_message_without_a_time(installed):
     """Its time of receipt is remembered, in state/, which was made beforehand."""
-    assert installed.post('{"eventName":"Test"}')[0] == 202
+    assert installed.post('{"eventName":"Timeless"}')[0] == 202
     received = f"{SPOOL}/state/received"
     assert installed.status_of(received).endswith(" 700")
     assert installed.machine.run(f"ls {received}") != ""
@@ -325,8 +325,8 @@ def test_units(installed):
 def test_cleaning(installed):
     """What systemd does daily removes nothing that is recent, nor anything that was consumed."""
     names = "tmp/a new/a work/a done/a failed/a rejected/a"
-    output = installed.machine.run(f"cd {SPOOL}; touch {names}; systemd-tmpfiles --clean; "
-                                   f"ls {names}; rm {names}")
+    output = installed.machine.run(f"cd {SPOOL}; touch {names}; "
+                                   f"systemd-tmpfiles --clean 2>/dev/null; ls {names}; rm {names}")
     assert sorted(output.split()) == sorted(names.split())
 
 
