@@ -8,6 +8,7 @@ www-data.
 
 import os
 import pathlib
+import random
 import re
 import secrets
 import shutil
@@ -31,9 +32,15 @@ def run(*arguments, **options):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """None of those that the system hands out, which others may get before it is used."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def hand_over(path):
