@@ -1,16 +1,15 @@
 """Exactly those get in who should: by password or by bearer token, on one URL, behind either
 server; and nobody where nobody is asked."""
 
+import base64
 import itertools
-import subprocess
-import threading
 
 import pytest
 from admission import (add_user, admit_tokens, basic, bearer, edit, make_token, post, restart,
                        tokens_file, uncomment, write_tokens)
 from client import order, send
 from fetching import api_environment, empty, fetch, offer
-from server import USER, hand_over, run
+from server import USER
 from test_answers import check_nothing_kept, check_problem
 
 FIRST, SECOND, REMOVED = (make_token() for _ in range(3))
@@ -90,7 +89,6 @@ REFUSED = {
 
 
 def encoded(site):
-    import base64
     return base64.b64encode(f"{USER}:{site.password}".encode()).decode()
 
 
@@ -220,43 +218,6 @@ def test_bad_path(new_site, value):
     for auth in (bearer(FIRST), basic(site)):
         check_problem(post(site, auth), 503)
     assert all("TRADECLOUD_BEARER_FILE=" in line["reason"] for line in check_nothing_kept(site, 503))
-
-
-# --- rotation ---
-
-class Sender:
-    """Sends events without a pause, as whoever it is told to be."""
-
-    def __init__(self, site, auth):
-        self.site, self.auth, self.statuses = site, auth, []
-        self.ended = False
-        self.thread = threading.Thread(target=self.run)
-
-    def run(self):
-        while not self.ended:
-            self.statuses.append(post(self.site, self.auth).status)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def wait(self):
-        """Until two events that were begun from now on have been answered."""
-        count = len(self.statuses)
-        while len(self.statuses) < count + 3 and self.thread.is_alive():
-            self.thread.join(0.02)
-
-    def __exit__(self, *_):
-        self.ended = True
-        self.thread.join()
-
-
-def shell(site, readme, first_words):
-    """The block of the README that begins so, run on the site's own files."""
-    [block] = [b for b in readme.split("```sh\n")[1:] if b.startswith(first_words)]
-    script = block.split("```")[0].replace("/etc/tradecloud", str(site.directory / "etc"))
-    script = script.replace("sudo ", "").replace("-o root", "-o \"$(id -u)\"")
-    return script
 
 
 # --- each webhook on its own ---
