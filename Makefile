@@ -56,7 +56,7 @@ FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 Q$(V) = @
 
 .PHONY: always all programs run check check-unit check-system lint format
-.PHONY: install install-strip uninstall clean help
+.PHONY: check-tls install install-strip uninstall clean help
 
 .SECONDARY:
 
@@ -122,6 +122,11 @@ check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 
 check-system: programs # the programs behind the real web servers
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/stub tests/system
+
+check-tls: ## what testssl.sh finds in both servers as shipped; some minutes
+	@tests/deps build site tls
+	@$(MAKE) --no-print-directory programs
+	/usr/bin/python3 -B tests/system/check_tls.py
 
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint
