@@ -116,6 +116,14 @@ def test_refused(gate, stub, case, method):
     assert not any(secret in str(lines) for secret in (FIRST, SECOND, gate.password))
 
 
+def test_refused_with_a_body(gate):
+    """It is read to its end all the same, or the answer might not arrive."""
+    for chunked in (False, True):
+        answer = send(gate, order(filler=3_000_000), chunked=chunked, auth=bearer("x"))
+        check_problem(answer, 401)
+    assert len(check_nothing_kept(gate, 401)) == 2
+
+
 # One request with two headers, or one that names two schemes: Apache makes one of two, and takes the
 # first; nginx refuses to choose.
 BOTH = {
