@@ -74,14 +74,15 @@ class Authority:
             **self.quiet)
         self.certificate, self.key = self.issue(directory, "DNS:localhost,IP:127.0.0.1")
 
-    def issue(self, directory, names, days=30):
-        """Make a certificate: its file and its key's. With 0 `days` it expires at once."""
+    def issue(self, directory, names, days=30, more=""):
+        """Make a certificate: its file and its key's. With 0 `days` it expires at once; `more` are
+        further extensions."""
         directory.mkdir(parents=True, exist_ok=True)
         certificate, key = directory / "cert.pem", directory / "key.pem"
         request, extensions = directory / "request.pem", directory / "extensions"
         run("openssl", "req", *self.new_key, "-keyout", key, "-out", request, "-subj", "/CN=localhost",
             **self.quiet)
-        extensions.write_text(f"subjectAltName={names}\n"
+        extensions.write_text(f"subjectAltName={names}\n{more}"
                               "authorityKeyIdentifier=keyid\nextendedKeyUsage=serverAuth\n")
         run("openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.ca_key,
             "-out", certificate, "-days", days, "-extfile", extensions, **self.quiet)

@@ -3,6 +3,7 @@ server; and nobody where nobody is asked."""
 
 import base64
 import itertools
+import re
 
 import pytest
 from admission import (add_user, admit_tokens, basic, bearer, edit, make_token, post, restart,
@@ -166,6 +167,19 @@ def test_tokens_are_off_by_default(site):
     assert answer.headers["www-authenticate"] == 'Basic realm="tradecloud", charset="UTF-8"'
     [line] = check_nothing_kept(site, 401)
     assert "TRADECLOUD_BEARER_FILE" in line["reason"]
+
+
+def test_what_the_program_is_told(gate, tmp_path):
+    """A token it must judge; a password it need not know."""
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\ncat >/dev/null\nprintf 'Content-Type: text/plain\\n\\n'\nenv\n")
+    gate.install_program(program)
+    by_password = post(gate, basic(gate)).body.decode()
+    by_token = post(gate, bearer(FIRST, "bearer")).body.decode()
+    gate.install_program()
+    assert "\nAUTH_TYPE=Basic\n" in by_password and encoded(gate) not in by_password
+    assert f"\nHTTP_AUTHORIZATION=bearer {FIRST}\n" in by_token
+    assert not re.search("^AUTH_TYPE=.", by_token, re.MULTILINE)
 
 
 # --- trouble with the file ---

@@ -5,10 +5,13 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import time
 
+import pytest
+from admission import uncomment
 from client import order, send
-from server import hand_over
+from server import free_port, hand_over, run
 
 
 def handshake(site, **options):
@@ -62,3 +65,46 @@ def test_renewed_certificate(new_site, authority, directory):
         statuses.add(send(site, order()).status)
     statuses.add(send(site, order()).status)
     assert statuses == {202}
+
+
+@pytest.fixture
+def responder(authority, tmp_path):
+    """An OCSP responder for one certificate: (certificate and issuer, key)."""
+    port = free_port()
+    certificate, key = authority.issue(tmp_path / "stapled", "DNS:localhost,IP:127.0.0.1",
+                                       more=f"authorityInfoAccess=OCSP;URI:http://127.0.0.1:{port}\n")
+    serial = run("openssl", "x509", "-in", certificate, "-noout", "-serial", capture_output=True,
+                 text=True).stdout.strip().split("=")[1]
+    index = tmp_path / "index.txt"
+    index.write_text(f"V\t491231235959Z\t\t{serial}\tunknown\t/CN=localhost\n")
+    chain = tmp_path / "fullchain.pem"
+    chain.write_text(certificate.read_text() + authority.ca.read_text())
+    with subprocess.Popen(["openssl", "ocsp", "-index", index, "-port", str(port), "-rsigner",
+                           authority.ca, "-rkey", authority.ca_key, "-CA", authority.ca, "-ndays", "1"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
+        yield chain, key
+        process.kill()
+
+
+def stapled(site):
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{site.port}", "-servername",
+                           "localhost", "-status"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True)
+    return "Cert Status: good" in done.stdout
+
+
+def test_stapling(server, place, authority, responder):
+    """Where the certificate names a responder, and the lines for it are uncommented."""
+    site = server(place / "site", authority)
+    shutil.copy(responder[0], site.directory / "etc/cert.pem")
+    shutil.copy(responder[1], site.directory / "etc/key.pem")
+    hand_over(site.directory / "etc")
+    for line in (["SSLStaplingCache", "SSLUseStapling"] if server.name == "apache" else
+                 ["ssl_stapling", "resolver"]):
+        uncomment(site, "site.conf", line)
+    with site:
+        deadline = time.monotonic() + 20
+        while not stapled(site):
+            assert time.monotonic() < deadline, site.log()
+            time.sleep(0.1)
