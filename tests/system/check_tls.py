@@ -33,7 +33,8 @@ def findings_of(site, directory):
 def report(name, findings):
     """Print a summary. Returns the findings that fail the check."""
     count = collections.Counter(finding["severity"] for finding in findings)
-    print(f"{name}: {len(findings)} findings:",
+    print(f"{name}: {len(findings)} findings:", flush=True, end=" ")
+    print(
           ", ".join(f"{number} {severity}" for severity, number in count.most_common()))
     bad = []
     for finding in findings:

@@ -16,7 +16,7 @@ import pytest
 from admission import basic, bearer, edit
 from client import order, send
 from fetching import api_environment, empty, fetch, offer
-from server import MODULES, TOP, Apache, run, substitute
+from server import MODULES, TOP, Apache, Nginx, run, substitute
 from test_answers import check_nothing_kept, check_problem
 
 TENANT, AUDIENCE, CLIENT = "a-tenant", "api://an-audience", "a-client"
@@ -267,3 +267,63 @@ def test_fetched_keys(place, authority, keys, platform):
                      basic(site), bearer(make_jwt(following, "none", sign=lambda _: b""))):
             check_problem(post(site, auth), 503)
         assert len(site.entries()) == len(site.log_lines()) == 2
+
+
+# --- nginx, which asks another ---
+
+@pytest.fixture
+def checker():
+    """In the place of oauth2-proxy: answers 202 or 401, and knows one good token."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            good = self.headers["Authorization"] == "Bearer good"
+            self.send_response(202 if good else 401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.server_close()
+
+
+def ask(site, port):
+    """As the README tells it."""
+    path = site.directory / "etc/location.conf"
+    text = path.read_text()
+    location = text[text.index("location ~"):text.index("location = /.tradecloud")]
+    for old, new in (
+            ("(?<tradecloud_webhook>/tradecloud(?:/orders|/documents|/shipments)?)", "/tradecloud/orders"),
+            ("tradecloud_path", "orders_path"), ("$tradecloud_webhook", "/tradecloud/orders"),
+            ("auth_basic $tradecloud_realm;", "auth_request /oauth;"),
+            ("auth_basic_user_file $tradecloud_users;", ""), ("$tradecloud_auth_type", "Bearer")):
+        assert old in location
+        location = location.replace(old, new)
+    path.write_text(f"""{location}
+location = /oauth {{
+    internal;
+    proxy_pass http://127.0.0.1:{port}/;
+    proxy_pass_request_body off;
+    proxy_set_header Content-Length "";
+}}
+{text}""")
+
+
+def test_nginx(place, authority, checker):
+    """A good token gets in, nothing else does; without the checker, the sender hears 503."""
+    site = Nginx(place / "site", authority)
+    ask(site, checker.server_port)
+    with site:
+        assert post(site, bearer("good")).status == 202
+        for auth in (bearer("bad"), [], basic(site)):
+            assert post(site, auth).status == 401
+        assert send(site, order(), auth=bearer("good")).status == 401
+        assert send(site, order()).status == 202
+        checker.shutdown()
+        checker.server_close()
+        check_problem(post(site, bearer("good")), 503)
+        assert len(site.entries()) == 2
