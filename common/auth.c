@@ -24,7 +24,7 @@ static bool is_bearer(const struct request *request)
            (authorization[length] == ' ' || authorization[length] == '\0');
 }
 
-/* Take the token68 (RFC 9110 section 11.2) that must be all the rest. Returns false if it is not. */
+/* Take the token68 (RFC 9110 section 11.2), which must be all the rest, or else this is false. */
 static bool take_token(const char *authorization, struct text *token)
 {
     static const char characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -50,7 +50,7 @@ static bool check_file(int fd, const char *path, struct problem *problem)
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return problem_set(
             problem, 503,
-            "others may write TRADECLOUD_BEARER_FILE=%s, and so let anybody in: chmod 640 it",
+            "others may write TRADECLOUD_BEARER_FILE=%s, and so let anybody in: chmod go-w it",
             path);
     return true;
 }

@@ -7,10 +7,10 @@
  * do, if the caller brings a bearer token (RFC 6750) whose hash the operator has written into the
  * file that TRADECLOUD_BEARER_FILE names.
  *
- * The file has one token a line, as the 64 lower-case hexadecimal digits of its SHA-256; empty lines
- * and lines that begin with # are passed over. Any of the tokens admits, so one can be added before
- * the other is taken away. As tokens are long and random, a hash gives none away, and the file may
- * be read by everybody; but who can write it can let anybody in.
+ * The file has one token a line, as the 64 lower-case hexadecimal digits of its SHA-256; empty
+ * lines and lines that begin with # are passed over. Any of the tokens admits, so one can be added
+ * before the other is taken away. As tokens are long and random, a hash gives none away, and the
+ * file may be read by everybody; but who can write it can let anybody in.
  */
 #ifndef COMMON_AUTH_H
 #define COMMON_AUTH_H
