@@ -70,11 +70,11 @@ class Authority:
         self.ca = directory / "ca.pem"
         self.ca_key = directory / "ca-key.pem"
         run("openssl", "req", "-x509", *self.new_key, "-keyout", self.ca_key, "-out", self.ca,
-            "-days", "30", "-subj", "/CN=throw-away CA", "-addext", "keyUsage=critical,keyCertSign",
+            "-days", "90", "-subj", "/CN=throw-away CA", "-addext", "keyUsage=critical,keyCertSign",
             **self.quiet)
         self.certificate, self.key = self.issue(directory, "DNS:localhost,IP:127.0.0.1")
 
-    def issue(self, directory, names, days=30, more=""):
+    def issue(self, directory, names, days=90, more=""):
         """Make a certificate: its file and its key's. With 0 `days` it expires at once; `more` are
         further extensions."""
         directory.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from admission import admit_tokens, bearer, edit, make_token, write_tokens
+from admission import admit_tokens, basic, bearer, edit, make_token, write_tokens
 from client import order, send
 from server import USER, hand_over
 from test_answers import check_nothing_kept, check_problem
@@ -146,6 +146,14 @@ def test_acme(site):
     assert plain(site, "/.well-known/acme-challenge/another")[0] == 404
     for path in ("/index.html", "/", "/.well-known/"):
         assert plain(site, path)[0] == 503, path
-    assert send(site, order(), path="/../.well-known/acme-challenge/a-token",
-                auth=["--path-as-is"]).status in (403, 404)
+
+
+@pytest.mark.parametrize("path", ["/", "/tradeclod", "/tradecloudx", "/.well-known/", "/.tradecloud/x",
+                                  "/.well-known/acme-challenge/a-token"])
+def test_other_urls(site, path):
+    """An event that is sent to a mistyped URL is not lost, either."""
+    for auth in (basic(site), []):
+        answer = send(site, order(), path=f"/..{path}", auth=["--path-as-is", *auth])
+        check_problem(answer, 503)
+    assert check_nothing_kept(site, 503) == []
 
