@@ -56,7 +56,7 @@ FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 Q$(V) = @
 
 .PHONY: always all programs run check check-unit check-system check-install lint format
-.PHONY: install install-strip uninstall clean help
+.PHONY: check-tls install install-strip uninstall clean help
 
 .SECONDARY:
 
@@ -127,6 +127,11 @@ check-install: ## install as README.md says on Debian 12 and 13 of their own (as
 	@tests/deps site check debian
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rP tests/install
 
+check-tls: ## what testssl.sh finds in both servers as shipped; some minutes
+	@tests/deps build site tls
+	@$(MAKE) --no-print-directory programs
+	/usr/bin/python3 -B tests/system/check_tls.py
+
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint
 	@# Its versions differ in details, so one must decide.
@@ -186,6 +191,7 @@ $(call $(1)_text,cgi/tmpfiles.d/tradecloud-webhook.conf,$(tmpfilesdir))
 $(call $(1)_text,nginx/tradecloud-fcgiwrap.service,$(unitdir))
 $(call $(1)_text,nginx/tradecloud-fcgiwrap.socket,$(unitdir))
 $(call $(1)_setting,apache/apache-location.conf,$(sysconfdir)/tradecloud)
+$(call $(1)_setting,apache/apache-oauth.conf,$(sysconfdir)/tradecloud)
 $(call $(1)_setting,apache/tradecloud-webhook.conf,$(sysconfdir)/apache2/sites-available)
 $(call $(1)_setting,nginx/nginx-location.conf,$(sysconfdir)/tradecloud)
 $(call $(1)_setting,nginx/tradecloud-webhook.conf,$(sysconfdir)/nginx/sites-available)

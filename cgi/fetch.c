@@ -177,7 +177,7 @@ static int serve(struct work *work, int argc, char **argv)
 {
     enum outcome outcome = FAILED;
     struct problem *problem = &work->receipt.problem;
-    if (!auth_check(&work->receipt.request, problem)) {
+    if (!auth_check(&work->receipt.request, NULL, problem)) {
         outcome = REFUSED;
     } else if (argc != 4 || !notification_parse_kind(argv[1], &work->what.kind)) {
         problem_set(problem, 503,

@@ -52,7 +52,7 @@ static enum outcome judge(struct receipt *receipt)
 }
 
 /* What the client says of itself (HTTP_*) must not reach libcurl, to which HTTP_PROXY is a proxy,
- * nor does the fetching program need any of it. */
+ * nor does the fetching program need any of it: that somebody was authenticated, AUTH_TYPE says. */
 static void drop_headers(char **environment)
 {
     char **kept = environment;
@@ -70,6 +70,10 @@ static enum outcome fetch(struct receipt *receipt)
     if (!notification_read(&receipt->request, &notification, &receipt->problem))
         return REJECTED;
     drop_headers(environ);
+    if (receipt->request.auth_type == NULL && setenv("AUTH_TYPE", "Bearer", 1) != 0) {
+        problem_memory(&receipt->problem);
+        return FAILED;
+    }
     (void)execl(program, "tradecloud-fetch", notification_kind_name(notification.kind), "--",
                 notification.id, (char *)NULL);
     problem_set(&receipt->problem, 503,
@@ -101,11 +105,12 @@ static enum outcome receive(struct receipt *receipt)
 
 static enum outcome admit(struct receipt *receipt)
 {
-    bool authenticated = auth_check(&receipt->request, &receipt->problem);
-    if (authenticated && config_read(&receipt->config, &receipt->problem))
+    struct problem *problem = &receipt->problem;
+    if (config_read(&receipt->config, problem) &&
+        auth_check(&receipt->request, receipt->config.bearer_file, problem))
         return receive(receipt);
     request_drain(&receipt->request);
-    return authenticated ? FAILED : REFUSED;
+    return problem->status == 401 ? REFUSED : FAILED;
 }
 
 /* The arguments are ignored: a web server makes them of a query string (RFC 3875 section 4.4). */

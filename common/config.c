@@ -64,6 +64,7 @@ bool config_read(struct config *config, struct problem *problem)
                        problem) &&
            read_number("TRADECLOUD_MIN_FREE", "67108864", 0, INT64_MAX, &config->min_free,
                        problem) &&
+           read_path("TRADECLOUD_BEARER_FILE", NULL, &config->bearer_file, problem) &&
            read_url("TRADECLOUD_API_URL", "https://api.accp.tradecloud1.com/v2", &config->api_url,
                     problem) &&
            read_url("TRADECLOUD_LEGACY_API_URL", NULL, &config->legacy_api_url, problem) &&

@@ -15,6 +15,7 @@ struct config {
     const char *spool;          /* TRADECLOUD_SPOOL: an absolute path */
     uint64_t max_body;          /* TRADECLOUD_MAX_BODY: bytes, 1 to 1 GiB */
     uint64_t min_free;          /* TRADECLOUD_MIN_FREE: bytes */
+    const char *bearer_file;    /* TRADECLOUD_BEARER_FILE: an absolute path; NULL: none */
     const char *api_url;        /* TRADECLOUD_API_URL: the source of every event */
     const char *legacy_api_url; /* TRADECLOUD_LEGACY_API_URL; NULL: none */
     const char *netrc;          /* TRADECLOUD_NETRC: an absolute path */

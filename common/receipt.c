@@ -1,5 +1,6 @@
 #include "receipt.h"
 
+#include "auth.h"
 #include "log.h"
 #include "rejection.h"
 #include "response.h"
@@ -117,7 +118,8 @@ void receipt_log(const struct receipt *receipt, enum outcome outcome)
 bool receipt_answer(const struct receipt *receipt, enum outcome outcome)
 {
     if (!is_stored(outcome))
-        return response_problem(&receipt->problem);
+        return response_problem(&receipt->problem,
+                                auth_challenge(&receipt->request, receipt->config.bearer_file));
     return response_stored(receipt->envelope.id, receipt->file, outcome == DUPLICATE);
 }
 

@@ -32,6 +32,7 @@ void request_init(struct request *request)
     *request = (struct request){
         .method_name = meta_variable("REQUEST_METHOD"),
         .auth_type = meta_variable("AUTH_TYPE"),
+        .authorization = meta_variable("HTTP_AUTHORIZATION"),
         .content_length = meta_variable("CONTENT_LENGTH"),
         .content_type = meta_variable("CONTENT_TYPE"),
         .path_info = meta_variable("PATH_INFO"),

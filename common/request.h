@@ -6,7 +6,8 @@
  * them always: a web server whose CGI program answers without having read its input may throw
  * that answer away; request_release.
  *
- * Meta-variables whose names begin with HTTP_ are the client's own words and are not looked at.
+ * Meta-variables whose names begin with HTTP_ are the client's own words and are not looked at, but
+ * for the one that says who it claims to be.
  */
 #ifndef COMMON_REQUEST_H
 #define COMMON_REQUEST_H
@@ -30,6 +31,7 @@ struct request {
     enum request_method method;
     const char *method_name;    /* REQUEST_METHOD (4.1.12) */
     const char *auth_type;      /* AUTH_TYPE (4.1.1): set by the server for whom it authenticated */
+    const char *authorization;  /* HTTP_AUTHORIZATION (4.1.18): the client's claim; secret */
     const char *content_length; /* CONTENT_LENGTH (4.1.2), not yet parsed */
     const char *content_type;   /* CONTENT_TYPE (4.1.3) */
     const char *path_info;      /* PATH_INFO (4.1.5), percent-decoded by the server */

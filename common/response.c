@@ -34,7 +34,7 @@ static const struct status {
     {200, "OK", ""},
     {202, "Accepted", ""},
     {400, "Bad Request", ""},
-    {401, "Unauthorized", "WWW-Authenticate: Basic realm=\"tradecloud\", charset=\"UTF-8\"\r\n"},
+    {401, "Unauthorized", NULL}, /* the challenge */
     {404, "Not Found", ""},
     {405, "Method Not Allowed", "Allow: GET, POST, PUT\r\n"},
     {415, "Unsupported Media Type", ""},
@@ -95,7 +95,8 @@ static bool send(const struct buffer *answer, bool built)
     return write_all(answer->data, answer->length);
 }
 
-static bool add_head(struct buffer *answer, const struct status *status, const char *type)
+static bool add_head(struct buffer *answer, const struct status *status, const char *type,
+                     const char *header)
 {
     static const char format[] = "Status: %d %s\r\n"
                                  "Content-Type: %s\r\n"
@@ -103,7 +104,7 @@ static bool add_head(struct buffer *answer, const struct status *status, const c
                                  "%s"
                                  "\r\n";
     char head[512];
-    (void)snprintf(head, sizeof head, format, status->code, status->title, type, status->header);
+    (void)snprintf(head, sizeof head, format, status->code, status->title, type, header);
     return buffer_append_string(answer, head);
 }
 
@@ -117,7 +118,8 @@ static bool add(struct buffer *answer, const char *before, const char *name, str
 bool response_stored(struct text id, const char *file, bool duplicate)
 {
     struct buffer answer = BUFFER_INIT;
-    bool built = add_head(&answer, find_status(duplicate ? 200 : 202), "application/json") &&
+    const struct status *status = find_status(duplicate ? 200 : 202);
+    bool built = add_head(&answer, status, "application/json", status->header) &&
                  add(&answer, "{", "status", text_of(duplicate ? "duplicate" : "spooled")) &&
                  add(&answer, ",", "id", id) && add(&answer, ",", "file", text_of(file)) &&
                  buffer_append_string(&answer, "}\n");
@@ -126,14 +128,15 @@ bool response_stored(struct text id, const char *file, bool duplicate)
     return sent;
 }
 
-bool response_problem(const struct problem *problem)
+bool response_problem(const struct problem *problem, const char *challenge)
 {
     char number[24];
     struct buffer answer = BUFFER_INIT;
     const struct status *status = find_status(problem->status);
+    const char *header = status->header == NULL ? challenge : status->header;
     const char *detail = status->code < 500 ? problem->reason : RETRY_LATER;
     (void)snprintf(number, sizeof number, ",\"status\":%d", status->code);
-    bool built = add_head(&answer, status, "application/problem+json") &&
+    bool built = add_head(&answer, status, "application/problem+json", header) &&
                  add(&answer, "{", "type", text_of("about:blank")) &&
                  add(&answer, ",", "title", text_of(status->title)) &&
                  buffer_append_string(&answer, number) &&

@@ -24,9 +24,10 @@ bool response_stored(struct text id, const char *file, bool duplicate);
 /*
  * Answer with a problem (RFC 9457, application/problem+json). The client is told the reason of a
  * 4xx, which is about what it sent; of a 5xx, which is about us, only that it should try again.
- * Returns false if the answer could not be written.
+ * With a 401 goes `challenge`, the header line of WWW-Authenticate with its CR and LF, which is not
+ * looked at otherwise. Returns false if the answer could not be written.
  */
-bool response_problem(const struct problem *problem);
+bool response_problem(const struct problem *problem, const char *challenge);
 
 /* Answer 503 by one constant write(), unless an answer was begun before. For signal handlers and
  * where there is no memory left: calls nothing but write(). Returns whether the request has failed

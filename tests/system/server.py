@@ -8,6 +8,7 @@ www-data.
 
 import os
 import pathlib
+import random
 import re
 import secrets
 import shutil
@@ -31,9 +32,15 @@ def run(*arguments, **options):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """None of those that the system hands out, which others may get before it is used."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def hand_over(path):
@@ -63,18 +70,19 @@ class Authority:
         self.ca = directory / "ca.pem"
         self.ca_key = directory / "ca-key.pem"
         run("openssl", "req", "-x509", *self.new_key, "-keyout", self.ca_key, "-out", self.ca,
-            "-days", "30", "-subj", "/CN=throw-away CA", "-addext", "keyUsage=critical,keyCertSign",
+            "-days", "90", "-subj", "/CN=throw-away CA", "-addext", "keyUsage=critical,keyCertSign",
             **self.quiet)
         self.certificate, self.key = self.issue(directory, "DNS:localhost,IP:127.0.0.1")
 
-    def issue(self, directory, names, days=30):
-        """Make a certificate: its file and its key's. With 0 `days` it expires at once."""
+    def issue(self, directory, names, days=90, more=""):
+        """Make a certificate: its file and its key's. With 0 `days` it expires at once; `more` are
+        further extensions."""
         directory.mkdir(parents=True, exist_ok=True)
         certificate, key = directory / "cert.pem", directory / "key.pem"
         request, extensions = directory / "request.pem", directory / "extensions"
         run("openssl", "req", *self.new_key, "-keyout", key, "-out", request, "-subj", "/CN=localhost",
             **self.quiet)
-        extensions.write_text(f"subjectAltName={names}\n"
+        extensions.write_text(f"subjectAltName={names}\n{more}"
                               "authorityKeyIdentifier=keyid\nextendedKeyUsage=serverAuth\n")
         run("openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.ca_key,
             "-out", certificate, "-days", days, "-extfile", extensions, **self.quiet)
@@ -91,6 +99,7 @@ class Site:
         self.directory = pathlib.Path(directory)
         self.authority = authority
         self.port = port or free_port()
+        self.plain_port = free_port()  # without TLS
         self.fetch_program = self.directory / "libexec" / "tradecloud-fetch"
         self.environment = {"TRADECLOUD_FETCH_PROGRAM": self.fetch_program, **(environment or {})}
         self.timeout = timeout
@@ -102,7 +111,7 @@ class Site:
         self._prepare()
 
     def _prepare(self):
-        for sub in ("libexec", "share", "etc", "log", "run", "tmp"):
+        for sub in ("libexec", "share", "etc", "log", "run", "tmp", "www"):
             (self.directory / sub).mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o755)
         if not self.spool.exists():
@@ -138,7 +147,6 @@ class Site:
         return {
             "/usr/local/libexec/tradecloud": self.directory / "libexec",
             "/var/spool/tradecloud": self.spool,
-            "/etc/tradecloud/htpasswd": self.directory / "etc/htpasswd",
         }
 
     def _site_paths(self):
@@ -146,6 +154,7 @@ class Site:
         return {
             f"{certificate}fullchain.pem": self.directory / "etc/cert.pem",
             f"{certificate}privkey.pem": self.directory / "etc/key.pem",
+            "/var/www/html": self.directory / "www",
             "webhook.example.com": "localhost",
         }
 
@@ -242,18 +251,19 @@ class Apache(Site):
 
     def configure(self):
         etc = self.directory / "etc"
-        paths = {**self._paths(), "/usr/local/share/tradecloud": self.directory / "share"}
+        share = {"/usr/local/share/tradecloud": self.directory / "share"}
+        paths = {**self._paths(), **share, "/etc/tradecloud": etc}
         shutil.copy(TOP / "apache/unavailable.asis", self.directory / "share/unavailable.asis")
         if self.timeout:
             paths["Timeout 65"] = f"Timeout {self.timeout}"
         substitute("apache/apache-location.conf", etc / "location.conf", paths)
         substitute("apache/tradecloud-webhook.conf", etc / "site.conf", {
-            **self._site_paths(), "*:443": f"*:{self.port}",
+            **self._site_paths(), **share, "*:443": f"*:{self.port}", "*:80": f"*:{self.plain_port}",
             "/etc/tradecloud/apache-location.conf": etc / "location.conf"})
         self._set_variables('SetEnv {name} "{value}"')
         modules = [f"mpm_{self.mpm}", "cgi" if self.mpm == "prefork" else "cgid", "asis",
-                   "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "alias",
-                   "env", "reqtimeout", "socache_shmcb", "ssl"]
+                   "authn_core", "authn_file", "authz_core", "authz_host", "authz_user",
+                   "auth_basic", "alias", "env", "reqtimeout", "setenvif", "socache_shmcb", "ssl"]
         lines = [f"LoadModule {m}_module {MODULES}/mod_{m}.so" for m in modules]
         if self.mpm != "prefork":
             lines.append(f"ScriptSock \"{self.directory}/run/cgisock\"")
@@ -264,6 +274,7 @@ DefaultRuntimeDir "{self.directory}/run"
 PidFile "{self.directory}/run/apache2.pid"
 ErrorLog "{self.directory}/log/error.log"
 Listen 127.0.0.1:{self.port}
+Listen 127.0.0.1:{self.plain_port}
 <Directory "/">
     Require all denied
 </Directory>
@@ -288,8 +299,10 @@ class Nginx(Site):
         substitute("nginx/nginx-location.conf", etc / "location.conf", paths)
         substitute("nginx/tradecloud-webhook.conf", etc / "site.conf", {
             **self._site_paths(), "listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
-            "    listen [::]:443 ssl;\n": "",
-            "/etc/tradecloud/nginx-location.conf": etc / "location.conf"})
+            "    listen [::]:443 ssl;\n": "", "    listen [::]:80;\n": "",
+            "listen 80": f"listen 127.0.0.1:{self.plain_port}",
+            "/etc/tradecloud/nginx-location.conf": etc / "location.conf",
+            "/etc/tradecloud": etc})
         spaces = "\n".join(f"    {kind}_temp_path {self.directory}/tmp/{kind};"
                            for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi"))
         self._set_variables('fastcgi_param {name} "{value}";')

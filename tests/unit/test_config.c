@@ -12,6 +12,7 @@
 #define MIN_FREE "TRADECLOUD_MIN_FREE"
 #define API_URL  "TRADECLOUD_API_URL"
 #define LEGACY   "TRADECLOUD_LEGACY_API_URL"
+#define BEARER   "TRADECLOUD_BEARER_FILE"
 #define NETRC    "TRADECLOUD_NETRC"
 #define CA_FILE  "TRADECLOUD_CA_FILE"
 #define TIMEOUT  "TRADECLOUD_TIMEOUT"
@@ -28,6 +29,7 @@ static const struct variable {
     {MIN_FREE, offsetof(struct config, min_free), false},
     {API_URL, offsetof(struct config, api_url), true},
     {LEGACY, offsetof(struct config, legacy_api_url), true},
+    {BEARER, offsetof(struct config, bearer_file), true},
     {NETRC, offsetof(struct config, netrc), true},
     {CA_FILE, offsetof(struct config, ca_file), true},
     {TIMEOUT, offsetof(struct config, timeout), false},
@@ -107,6 +109,7 @@ static void test_all_together(void **state)
     assert_int_equal(setenv(MIN_FREE, "2000", 1), 0);
     assert_int_equal(setenv(API_URL, "https://api.tradecloud1.com/v2", 1), 0);
     assert_int_equal(setenv(LEGACY, "https://portal.tradecloud.nl/api/v1", 1), 0);
+    assert_int_equal(setenv(BEARER, "/srv/bearer", 1), 0);
     assert_int_equal(setenv(NETRC, "/srv/netrc", 1), 0);
     assert_int_equal(setenv(CA_FILE, "/srv/ca.pem", 1), 0);
     assert_int_equal(setenv(TIMEOUT, "30", 1), 0);
@@ -120,6 +123,7 @@ static void test_all_together(void **state)
     assert_string_equal(config.legacy_api_url, "https://portal.tradecloud.nl/api/v1");
     assert_string_equal(config.netrc, "/srv/netrc");
     assert_string_equal(config.ca_file, "/srv/ca.pem");
+    assert_string_equal(config.bearer_file, "/srv/bearer");
     assert_int_equal(config.timeout, 30);
     assert_string_equal(config.fetch_program, "/srv/fetch");
 }
@@ -165,6 +169,7 @@ static const struct string {
     {SPOOL, "/"},
     {SPOOL, "/srv/a b"},
     {SPOOL, "/srv/\xc3\xa9"},
+    {BEARER, "/etc/tradecloud/bearer"},
     {NETRC, "/etc/netrc"},
     {CA_FILE, "/etc/ssl/certs/ca.pem"},
     {FETCH, "/usr/libexec/tradecloud/tradecloud-fetch"},
@@ -257,6 +262,9 @@ static const struct string bad[] = {
     {LEGACY, "file:///etc/passwd"},
     {LEGACY, " https://portal.tradecloud.nl"},
     {LEGACY, "https://portal.tradecloud.nl/\r\n"},
+    {BEARER, ""},
+    {BEARER, "bearer"},
+    {BEARER, " /etc/bearer"},
     {NETRC, ""},
     {NETRC, ".netrc"},
     {NETRC, "~/.netrc"},

@@ -122,13 +122,15 @@ static void release(struct answer *answer)
     assert_int_equal(json_object_put(answer->json), 1);
 }
 
+static const char challenge[] = "WWW-Authenticate: Basic realm=\"here\"\r\n";
+
 static struct answer problem_answer(int code, const char *reason)
 {
     struct problem problem = {0};
     (void)problem_set(&problem, code, "%s", reason);
     int fd = memory_file();
     replace_stdout(dup(fd));
-    bool sent = response_problem(&problem);
+    bool sent = response_problem(&problem, challenge);
     bring_stdout_back();
     assert_true(sent);
     return take_apart(fd);
@@ -192,8 +194,7 @@ static const struct status {
     const char *further; /* header; NULL: none */
 } statuses[] = {
     {400, "Status: 400 Bad Request", "Bad Request", NULL},
-    {401, "Status: 401 Unauthorized", "Unauthorized",
-     "WWW-Authenticate: Basic realm=\"tradecloud\", charset=\"UTF-8\""},
+    {401, "Status: 401 Unauthorized", "Unauthorized", "WWW-Authenticate: Basic realm=\"here\""},
     {404, "Status: 404 Not Found", "Not Found", NULL},
     {405, "Status: 405 Method Not Allowed", "Method Not Allowed", "Allow: GET, POST, PUT"},
     {415, "Status: 415 Unsupported Media Type", "Unsupported Media Type", NULL},
@@ -325,7 +326,7 @@ static int answers_sent(void)
 {
     const struct problem problem = {404, "no"};
     return response_stored(text_of("msg-1"), "file", false) +
-           response_stored(text_of("msg-1"), "file", true) + response_problem(&problem);
+           response_stored(text_of("msg-1"), "file", true) + response_problem(&problem, NULL);
 }
 
 static void test_closed_stdout(void **state)
@@ -465,7 +466,7 @@ static void emergency_after_stored(void)
 static void emergency_after_problem(void)
 {
     const struct problem problem = {404, "no"};
-    (void)response_problem(&problem);
+    (void)response_problem(&problem, NULL);
     expect_emergency(false);
 }
 
