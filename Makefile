@@ -35,6 +35,7 @@ TEST_HEADERS = $(wildcard tests/unit/*.h)
 # long as receiving an event.
 WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -lcrypto
 FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
+SPOOL_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -ljson-c -lcrypto
 
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
@@ -45,7 +46,7 @@ Q$(V) = @
 
 all: programs ## build the programs into build/
 
-programs: build/tradecloud-webhook build/tradecloud-fetch
+programs: build/tradecloud-webhook build/tradecloud-fetch build/tradecloud-spool
 
 build/%.o: common/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
@@ -57,6 +58,11 @@ build/paths: always | build
 	@echo '$(libexecdir)' | cmp -s - $@ || echo '$(libexecdir)' >$@
 
 build/%.o: cgi/%.c $(HEADERS) Makefile | build
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+# Not build/spool.o, which is the module of that name.
+build/tradecloud-spool.o: cgi/spool.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
 
@@ -72,6 +78,10 @@ build/tradecloud-webhook: build/webhook.o build/common.a
 build/tradecloud-fetch: build/fetch.o build/common.a
 	@echo '  LINK $@'
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(FETCH_LINK) $(LDFLAGS)
+
+build/tradecloud-spool: build/tradecloud-spool.o build/common.a
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SPOOL_LINK) $(LDFLAGS)
 
 build/unit/%.o: common/%.c $(HEADERS) Makefile | build/unit
 	@echo '  CC   $@'
