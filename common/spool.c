@@ -73,7 +73,7 @@ static bool sync_file(int fd)
 
 /* Some file systems cannot sync a directory, and say so; their entries need no sync, or get none
  * whatever we do. */
-static bool sync_directory(int fd)
+bool spool_sync_directory(int fd)
 {
     return sync_file(fd) || errno == EINVAL || errno == EBADF;
 }
@@ -99,7 +99,7 @@ static int open_directory(int parent, const char *name, mode_t mode)
     struct stat status;
     bool right =
         fstat(fd, &status) == 0 && ((status.st_mode & 07777) == mode || fchmod(fd, mode) == 0);
-    if (right && sync_directory(parent))
+    if (right && spool_sync_directory(parent))
         return fd;
     int error = errno;
     (void)close(fd);
@@ -176,6 +176,24 @@ void spool_close(struct spool *spool)
         (void)close(spool->root);
 }
 
+const char *spool_state_name(enum spool_state state)
+{
+    return names[state];
+}
+
+int spool_open_shared(const struct spool *spool, const char *name, struct problem *problem)
+{
+    struct stat root;
+    int fd = open_directory(spool->root, name, 02770);
+    if (fd < 0 || fstat(spool->root, &root) != 0)
+        (void)failed(spool, "open", name, problem);
+    else if (check_directory(spool, fd, name, root.st_dev, problem))
+        return fd;
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
 /* --- state/ --- */
 
 /* The directory state/ of an open spool; -1 with the problem if it cannot be had. */
@@ -232,7 +250,7 @@ static int open_receipts(const struct spool *spool, struct problem *problem)
 static bool remember(int receipts, const char *name, char time[TIMESTAMP_NAME_SIZE])
 {
     if (symlinkat(time, receipts, name) == 0)
-        return sync_directory(receipts);
+        return spool_sync_directory(receipts);
     if (errno != EEXIST)
         return false;
     ssize_t length = readlinkat(receipts, name, time, TIMESTAMP_NAME_SIZE);
@@ -240,7 +258,7 @@ static bool remember(int receipts, const char *name, char time[TIMESTAMP_NAME_SI
     if (length >= 0)
         time[length < TIMESTAMP_NAME_SIZE ? length : 0] = '\0';
     /* The one who created it may not have synced it yet. */
-    return length >= 0 && sync_directory(receipts);
+    return length >= 0 && spool_sync_directory(receipts);
 }
 
 bool spool_receipt_time(const struct spool *spool, const char *name, int64_t now, int64_t *first,
@@ -379,7 +397,7 @@ static enum spool_outcome publish(const struct spool *spool, const char *tempora
         outcome = SPOOL_DUPLICATE;
     }
     /* A duplicate, too, is acknowledged: and its writer may not have come to this yet. */
-    if (sync_directory(to))
+    if (spool_sync_directory(to))
         return outcome;
     (void)failed(spool, "sync", names[state], problem);
     return SPOOL_FAILURE;
@@ -397,7 +415,7 @@ static enum spool_outcome look_for(const struct spool *spool, const char *name,
         bool found = fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
         if (!found && errno == ENOENT)
             continue;
-        if (found && sync_directory(directory))
+        if (found && spool_sync_directory(directory))
             return SPOOL_DUPLICATE;
         (void)failed(spool, found ? "sync" : "look into", names[state], problem);
         return SPOOL_FAILURE;

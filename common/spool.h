@@ -61,6 +61,20 @@ bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct
 /* Close the directories. */
 void spool_close(struct spool *spool);
 
+/* The state's directory, as it is called: "new". A constant. */
+const char *spool_state_name(enum spool_state state);
+
+/*
+ * Open a further directory of an open spool that the group shares, such as leases/ and attempts/,
+ * creating it (02770) if it is missing. Returns a descriptor; or -1 with a problem, also if it is
+ * writable by everybody or on another file system.
+ */
+int spool_open_shared(const struct spool *spool, const char *name, struct problem *problem);
+
+/* Make what was created, renamed or removed in a directory durable. Returns false, with errno, if
+ * that fails; a file system that cannot sync directories does not count as failing. */
+bool spool_sync_directory(int directory);
+
 /*
  * Open the directory state/ (0700) of the spool at `path`, creating it if it is missing: what
  * processes share beside entries. Returns a descriptor, or -1 with a problem: also if it belongs to
