@@ -57,8 +57,12 @@ static void parse(const char *content, struct attempt *attempt)
     attempt->failures = read_count(find_line(content, "failures"));
     if (!timestamp_parse(find_line(content, "retry"), &attempt->retry))
         attempt->retry = 0;
-    for (size_t i = 0; i < error.length && i + 1 < sizeof attempt->error; i++)
-        attempt->error[i] = error.data[i] >= 0x20 && error.data[i] < 0x7f ? error.data[i] : '?';
+    for (size_t i = 0; i < error.length && i + 1 < sizeof attempt->error; i++) {
+        bool printable = error.data[i] >= 0x20 && error.data[i] < 0x7f;
+        attempt->error[i] = '?';
+        if (printable)
+            attempt->error[i] = error.data[i];
+    }
 }
 
 bool attempt_read(int directory, const char *name, struct attempt *attempt, struct problem *problem)
