@@ -3,6 +3,7 @@
  *
  * A table of subcommands; each is told by the header of its own module.
  */
+#include "consume.h"
 #include "process.h"
 #include "response.h"
 
@@ -16,6 +17,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"run", consume_run, "run a command for each entry, in order"},
     {NULL, NULL, NULL},
 };
 

@@ -123,6 +123,12 @@ static bool read_directory(struct window *window, int directory, const char *aft
     return good;
 }
 
+static void set_last(struct window *window)
+{
+    const char *last = window->count == 0 ? "" : window->order[window->count - 1]->name;
+    memmove(window->last, last, strlen(last) + 1);
+}
+
 static int compare(const void *a, const void *b)
 {
     const struct slot *const *left = a;
@@ -153,6 +159,7 @@ bool window_fill(struct window *window, const int *directories, int count, const
         window->count = 0;
     qsort(window->order, window->count, sizeof *window->order, compare);
     window_filter(window, is_first, &previous);
+    set_last(window);
     return good;
 }
 
@@ -186,23 +193,26 @@ static void move(struct window *window, size_t to, size_t from, size_t count)
 bool window_insert(struct window *window, const char *name)
 {
     size_t at = find(window, name);
-    if (is_at(window, at, name))
-        return true;
     bool full = window->count == WINDOW_SIZE;
-    if (at == window->count && (full || !window->complete)) {
+    if (is_at(window, at, name)) {
+        window->order[at]->known = window->order[at]->ignored = false;
+        return true;
+    }
+    if ((full && at == window->count) || (!window->complete && strcmp(name, window->last) > 0)) {
         window->complete = false;
         return false;
     }
     /* The newest gives way. */
-    if (full) {
-        window->complete = false;
+    if (full)
         window->count--;
-    }
     struct slot *slot = window->order[window->count];
     move(window, at + 1, at, window->count - at);
     window->order[at] = slot;
     window->count++;
     set_name(slot, name);
+    window->complete = window->complete && !full;
+    if (full || at + 1 == window->count)
+        set_last(window);
     return true;
 }
 

@@ -30,8 +30,9 @@ struct window {
     struct slot *slots;
     struct slot **order; /* the first `count` are in use, oldest first */
     size_t count;
-    size_t seen;   /* names that the last fill met, of those it was to look for */
-    bool complete; /* there was nothing behind the last name */
+    size_t seen;                   /* names that the last fill met, of those it was to look for */
+    bool complete;                 /* there is nothing behind `last` */
+    char last[ENTRY_NAME_MAX + 1]; /* where the window ends, whatever has been taken out */
 };
 
 /* Called with each name that is no entry's. */
@@ -50,8 +51,8 @@ void window_release(struct window *window);
 bool window_fill(struct window *window, const int *directories, int count, const char *after,
                  window_odd *odd, void *context);
 
-/* A name has appeared. Returns false if there is no place for it in the window: then it is behind
- * its last name, and the window not complete any more. */
+/* A name has appeared, or what it names has changed: it is unknown then. Returns false if it is
+ * behind the end of the window, which is not complete then. */
 bool window_insert(struct window *window, const char *name);
 
 /* Take a name out, if it is in. */
