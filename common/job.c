@@ -260,6 +260,9 @@ static void drain(struct job *job)
     if (job->errors >= 0)
         (void)close(job->errors);
     job->errors = -1;
+    /* The next line in the log is another's. */
+    if (job->line_length > 0 && !job->line_ended)
+        pass_on("\n", 1);
 }
 
 bool job_reap(struct job *job)
