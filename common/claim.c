@@ -40,7 +40,7 @@ void claim_release(struct runner *runner, const struct subject *subject)
 
 static struct job *free_job(const struct runner *runner)
 {
-    for (unsigned i = 0; i < runner->options->jobs; i++)
+    for (unsigned i = 0; i < runner->job_count; i++)
         if (runner->jobs[i].state == JOB_FREE)
             return &runner->jobs[i];
     return NULL;
@@ -277,9 +277,12 @@ static bool walk_behind(void *context, struct slot *slot, bool *stop)
 
 /* --- all entries --- */
 
-static void report_name(void *context, const char *name)
+/* That of work/ is recover.c's to report. */
+static void report_name(void *context, int directory, const char *name)
 {
-    report_odd(context, SPOOL_NEW, name, "its name is no entry's");
+    struct runner *runner = context;
+    if (directory == runner->spool.directories[SPOOL_NEW])
+        report_odd(runner, SPOOL_NEW, name, "its name is no entry's");
 }
 
 /* What is in work/ returns to new/, perhaps after it was read, so it is looked for there before and

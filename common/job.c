@@ -19,6 +19,13 @@ enum {
     OWN_VARIABLES = 7,
 };
 
+void job_init(struct job *job)
+{
+    memset(job, 0, sizeof *job);
+    job->errors = -1;
+    job->entry.fd = -1;
+}
+
 /* --- the command --- */
 
 static bool is_program(const char *path)
@@ -287,7 +294,5 @@ void job_release(struct job *job)
     if (job->errors >= 0)
         (void)close(job->errors);
     entry_close(&job->entry);
-    memset(job, 0, sizeof *job);
-    job->errors = -1;
-    job->entry.fd = -1;
+    job_init(job);
 }

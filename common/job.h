@@ -1,7 +1,7 @@
 /*
  * job: one attempt to hand an entry to the consumer's command.
  *
- * Calling sequence: fill in what stands first in struct job; job_start; job_read whenever `errors`
+ * Calling sequence: job_init; fill in what stands first in struct job; job_start; job_read whenever `errors`
  * can be read; job_stop or job_kill if need be; job_reap after each SIGCHLD; job_release.
  *
  * The command runs in a process group of its own, with
@@ -74,6 +74,9 @@ struct job_setting {
     int64_t timeout;   /* milliseconds */
     int lock;          /* descriptor to be inherited */
 };
+
+/* JOB_FREE, with nothing open. */
+void job_init(struct job *job);
 
 /* Whether the command can be found and run, by PATH if it has no slash in it. */
 bool job_can_run(const char *command);

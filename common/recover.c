@@ -47,7 +47,7 @@ static void adopt(struct runner *runner, const char *name)
 
 static bool is_own(const struct runner *runner, const char *name)
 {
-    for (unsigned i = 0; i < runner->options->jobs; i++)
+    for (unsigned i = 0; i < runner->job_count; i++)
         if (runner->jobs[i].state != JOB_FREE && strcmp(runner->jobs[i].name, name) == 0)
             return true;
     return false;

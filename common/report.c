@@ -74,6 +74,7 @@ void report_odd(struct runner *runner, enum spool_state state, const char *name,
     const struct entry nothing = {.fd = -1};
     struct log_line line = LOG_LINE_INIT;
     subject_key(&nothing, name, &key);
+    key.hash[0] ^= state;
     if (subject_table_get(&runner->reported, &key) != NULL ||
         !subject_table_put(&runner->reported, &key, 0))
         return;

@@ -68,11 +68,12 @@ static bool open_memory(struct runner *runner, struct problem *problem)
     subject_table_init(&runner->failed, RUNNER_PASSED_MAX);
     subject_table_init(&runner->orphaned, RUNNER_HELD_MAX);
     subject_table_init(&runner->reported, RUNNER_REPORTED_MAX);
-    runner->jobs = calloc(runner->options->jobs, sizeof *runner->jobs);
+    runner->job_count = 2 * runner->options->jobs;
+    runner->jobs = calloc(runner->job_count, sizeof *runner->jobs);
     bool opened =
         runner->jobs != NULL && window_init(&runner->front) && window_init(&runner->behind);
-    for (unsigned i = 0; opened && i < runner->options->jobs; i++)
-        job_release(&runner->jobs[i]);
+    for (unsigned i = 0; runner->jobs != NULL && i < runner->job_count; i++)
+        job_init(&runner->jobs[i]);
     return opened || problem_memory(problem);
 }
 
@@ -110,7 +111,7 @@ static void close_all(struct runner *runner)
             lease_release(&runner->leases, &runner->held.slots[i].subject);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         subject_table_release(tables[i]);
-    for (unsigned i = 0; runner->jobs != NULL && i < runner->options->jobs; i++)
+    for (unsigned i = 0; runner->jobs != NULL && i < runner->job_count; i++)
         job_release(&runner->jobs[i]);
     free(runner->jobs);
     window_release(&runner->front);
@@ -129,7 +130,7 @@ static void close_all(struct runner *runner)
 
 static void interrupt_all(struct runner *runner)
 {
-    for (unsigned i = 0; i < runner->options->jobs; i++) {
+    for (unsigned i = 0; i < runner->job_count; i++) {
         struct job *job = &runner->jobs[i];
         if (job->state != JOB_RUNNING)
             continue;
@@ -145,7 +146,7 @@ static void receive_signals(struct runner *runner)
         if (info.ssi_signo != SIGCHLD && ++runner->stopping > 1)
             interrupt_all(runner);
     }
-    for (unsigned i = 0; i < runner->options->jobs; i++)
+    for (unsigned i = 0; i < runner->job_count; i++)
         if (runner->jobs[i].state == JOB_RUNNING)
             (void)job_reap(&runner->jobs[i]);
 }
@@ -179,7 +180,7 @@ static void receive_names(struct runner *runner)
 /* Leases that are lost, to whoever believed that this runner is dead, or to rm. */
 static void check_leases(struct runner *runner)
 {
-    for (unsigned i = 0; i < runner->options->jobs; i++) {
+    for (unsigned i = 0; i < runner->job_count; i++) {
         struct job *job = &runner->jobs[i];
         if (job->state != JOB_RUNNING || lease_holds(&runner->leases, &job->subject))
             continue;
@@ -207,7 +208,7 @@ static void renew(struct runner *runner, int64_t now)
 
 static void check_deadlines(struct runner *runner, int64_t now)
 {
-    for (unsigned i = 0; i < runner->options->jobs; i++) {
+    for (unsigned i = 0; i < runner->job_count; i++) {
         struct job *job = &runner->jobs[i];
         if (job->state != JOB_RUNNING || now < job->deadline)
             continue;
@@ -238,7 +239,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t next_deadline(const struct runner *runner)
 {
     int64_t next = earlier(runner->renew_at, earlier(runner->look_at, runner->rescan_at));
-    for (unsigned i = 0; i < runner->options->jobs; i++)
+    for (unsigned i = 0; i < runner->job_count; i++)
         if (runner->jobs[i].state == JOB_RUNNING || runner->jobs[i].state == JOB_ENDED)
             next = earlier(next, runner->jobs[i].deadline);
     if (runner->stopping == 0 && runner->active < runner->options->jobs)
@@ -294,7 +295,7 @@ static void drop_held(struct runner *runner, int64_t now)
 
 static void settle_all(struct runner *runner)
 {
-    for (unsigned i = 0; i < runner->options->jobs; i++)
+    for (unsigned i = 0; i < runner->job_count; i++)
         if (runner->jobs[i].state == JOB_ENDED)
             settle_move(runner, &runner->jobs[i]);
 }
@@ -334,7 +335,7 @@ static void start(struct runner *runner, struct job *job)
 /* The moves are durable: what has ended is finished, what was claimed may start. */
 static void go_on(struct runner *runner)
 {
-    for (unsigned i = 0; i < runner->options->jobs; i++) {
+    for (unsigned i = 0; i < runner->job_count; i++) {
         struct job *job = &runner->jobs[i];
         if (job->state == JOB_DONE || job->state == JOB_FAILED || job->state == JOB_RETURNED)
             settle_finish(runner, job);
@@ -345,15 +346,15 @@ static void go_on(struct runner *runner)
 
 static void wait_for_events(struct runner *runner)
 {
-    struct pollfd polls[2 + RUNNER_JOBS_MAX] = {{.fd = runner->signals, .events = POLLIN},
-                                                {.fd = runner->inotify, .events = POLLIN}};
+    struct pollfd polls[2 + 2 * RUNNER_JOBS_MAX] = {{.fd = runner->signals, .events = POLLIN},
+                                                    {.fd = runner->inotify, .events = POLLIN}};
     int64_t wait = next_deadline(runner) - timestamp_monotonic();
     int timeout = wait < 0 ? 0 : (int)earlier(wait, INT_MAX);
-    for (unsigned i = 0; i < runner->options->jobs; i++)
+    for (unsigned i = 0; i < runner->job_count; i++)
         polls[2 + i] = (struct pollfd){.fd = runner->jobs[i].errors, .events = POLLIN};
-    if (poll(polls, 2 + runner->options->jobs, runner->look && !ends(runner) ? 0 : timeout) <= 0)
+    if (poll(polls, 2 + runner->job_count, runner->look && !ends(runner) ? 0 : timeout) <= 0)
         return;
-    for (unsigned i = 0; i < runner->options->jobs; i++)
+    for (unsigned i = 0; i < runner->job_count; i++)
         if (polls[2 + i].revents != 0)
             job_read(&runner->jobs[i]);
     if (polls[1].revents != 0)
@@ -378,7 +379,7 @@ static bool is_through(struct runner *runner)
 static bool is_stuck(const struct runner *runner)
 {
     bool stuck = runner->stopping > 1;
-    for (unsigned i = 0; stuck && i < runner->options->jobs; i++)
+    for (unsigned i = 0; stuck && i < runner->job_count; i++)
         stuck = runner->jobs[i].state == JOB_FREE || runner->jobs[i].complained;
     return stuck;
 }

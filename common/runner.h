@@ -72,8 +72,9 @@ struct runner {
     int signals;
     int inotify; /* -1 if it does not watch */
     struct leases leases;
-    struct job *jobs;              /* options->jobs of them */
-    unsigned active;               /* of these that are not free */
+    struct job *jobs; /* twice options->jobs: while one is made durable, the next is claimed */
+    unsigned job_count;
+    unsigned active;               /* claimed, running or ended: options->jobs at most */
     struct window front;           /* the oldest entries */
     struct window behind;          /* more of them, where those in front wait */
     bool behind_done;              /* nothing can be run behind, until that changes: */

@@ -100,6 +100,7 @@ static void lose(struct runner *runner, struct job *job)
 static void moved(struct runner *runner, struct job *job, enum job_state outcome, int64_t next)
 {
     job->state = outcome;
+    runner->active--;
     runner->unsynced[state_of(outcome)] = true;
     runner->look = true;
     (void)subject_table_put(&runner->held, &job->subject, next);
@@ -172,5 +173,4 @@ void settle_finish(struct runner *runner, struct job *job)
     progress_show(&runner->progress, runner->done + runner->given_up, runner->total);
     claim_release(runner, &job->subject);
     job_release(job);
-    runner->active--;
 }

@@ -85,19 +85,19 @@ static void offer(struct window *window, const char *name)
     sift_down(window);
 }
 
-static bool read_names(struct window *window, DIR *directory, const char *after, window_odd *odd,
-                       void *context)
+static bool read_names(struct window *window, DIR *stream, int directory, const char *after,
+                       window_odd *odd, void *context)
 {
     for (;;) {
         errno = 0;
-        const struct dirent *found = readdir(directory);
+        const struct dirent *found = readdir(stream);
         if (found == NULL)
             return errno == 0;
         const char *name = found->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             continue;
         if (!entry_is_name(name))
-            odd(context, name);
+            odd(context, directory, name);
         else if (strcmp(name, after) > 0)
             offer(window, name);
     }
@@ -116,7 +116,7 @@ static bool read_directory(struct window *window, int directory, const char *aft
         errno = error;
         return false;
     }
-    bool good = read_names(window, stream, after, odd, context);
+    bool good = read_names(window, stream, directory, after, odd, context);
     int error = errno;
     (void)closedir(stream);
     errno = error;

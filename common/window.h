@@ -35,8 +35,8 @@ struct window {
     char last[ENTRY_NAME_MAX + 1]; /* where the window ends, whatever has been taken out */
 };
 
-/* Called with each name that is no entry's. */
-typedef void window_odd(void *context, const char *name);
+/* Called with each name that is no entry's, and the directory it is in. */
+typedef void window_odd(void *context, int directory, const char *name);
 
 /* An empty window. Returns false if memory runs out. */
 bool window_init(struct window *window);

