@@ -1,7 +1,5 @@
 #include "attempt.h"
 
-#include "entry.h"
-#include "spool.h"
 #include "timestamp.h"
 
 #include <errno.h>
@@ -99,27 +97,26 @@ static bool fill(int fd, const struct attempt *attempt)
     return written == length && fsync(fd) == 0;
 }
 
-bool attempt_write(int directory, const char *name, const struct attempt *attempt,
-                   struct problem *problem)
+bool attempt_write(const struct spool *spool, int directory, const char *name,
+                   const struct attempt *attempt, struct problem *problem)
 {
     uint64_t random;
     char temporary[TEMPORARY_SIZE];
+    int tmp = spool->directories[SPOOL_TMP];
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
         return failed("find a name for", name, problem);
-    (void)snprintf(temporary, sizeof temporary, ".%ld.%016jx", (long)getpid(), (uintmax_t)random);
-    int fd =
-        openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    (void)snprintf(temporary, sizeof temporary, "%ld.%016jx", (long)getpid(), (uintmax_t)random);
+    int fd = openat(tmp, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (fd < 0)
         return failed("create", name, problem);
     bool good = fill(fd, attempt);
     int error = errno;
     good = close(fd) == 0 && good;
     errno = error;
-    if (good && renameat(directory, temporary, directory, name) == 0 &&
-        spool_sync_directory(directory))
+    if (good && renameat(tmp, temporary, directory, name) == 0 && spool_sync_directory(directory))
         return true;
     (void)failed("write", name, problem);
-    (void)unlinkat(directory, temporary, 0);
+    (void)unlinkat(tmp, temporary, 0);
     return false;
 }
 

@@ -21,6 +21,7 @@
 #define COMMON_ATTEMPT_H
 
 #include "problem.h"
+#include "spool.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,9 +49,9 @@ struct attempt {
 bool attempt_read(int directory, const char *name, struct attempt *attempt,
                   struct problem *problem);
 
-/* Remember it, durably; the file is there as it was, or whole. */
-bool attempt_write(int directory, const char *name, const struct attempt *attempt,
-                   struct problem *problem);
+/* Remember it, durably; the file is there as it was, or whole. It is written in the spool's tmp/. */
+bool attempt_write(const struct spool *spool, int directory, const char *name,
+                   const struct attempt *attempt, struct problem *problem);
 
 /* Forget it. Nothing depends on it that this succeeds. */
 void attempt_forget(int directory, const char *name);

@@ -97,7 +97,7 @@ static bool count(struct runner *runner, const char *name, struct attempt *attem
     attempt->retry = timestamp_now() + *wait;
     (void)snprintf(attempt->error, sizeof attempt->error,
                    "whoever had claimed it died or went away while it was in work/");
-    return attempt_write(runner->attempts_directory, name, attempt, problem);
+    return attempt_write(&runner->spool, runner->attempts_directory, name, attempt, problem);
 }
 
 static bool give_back(struct runner *runner, const char *name, const struct subject *subject,

@@ -56,7 +56,8 @@ static bool remember(struct runner *runner, struct job *job, enum job_state outc
     if (outcome == JOB_RETURNED)
         *next = set_retry(job);
     report_error(job, runner->options->timeout, job->attempt.error, sizeof job->attempt.error);
-    return attempt_write(runner->attempts_directory, job->name, &job->attempt, problem);
+    return attempt_write(&runner->spool, runner->attempts_directory, job->name, &job->attempt,
+                         problem);
 }
 
 static enum spool_state state_of(enum job_state outcome)
