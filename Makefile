@@ -51,6 +51,7 @@ TEST_HEADERS = $(wildcard tests/unit/*.h)
 # long as receiving an event.
 WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -lcrypto
 FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
+SPOOL_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -ljson-c -lcrypto
 
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
@@ -62,7 +63,7 @@ Q$(V) = @
 
 all: programs ## build the programs into build/
 
-programs: build/tradecloud-webhook build/tradecloud-fetch
+programs: build/tradecloud-webhook build/tradecloud-fetch build/tradecloud-spool
 
 build/%.o: common/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
@@ -78,6 +79,11 @@ build/%.o: cgi/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
 	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
 
+# Not build/spool.o, which is the module of that name.
+build/tradecloud-spool.o: cgi/spool.c $(HEADERS) Makefile | build
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
 # An archive, so that each program gets only what it uses: libcurl is for tradecloud-fetch alone.
 build/common.a: $(COMMON:%=build/%.o)
 	@echo '  AR   $@'
@@ -90,6 +96,10 @@ build/tradecloud-webhook: build/webhook.o build/common.a
 build/tradecloud-fetch: build/fetch.o build/common.a
 	@echo '  LINK $@'
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(FETCH_LINK) $(LDFLAGS)
+
+build/tradecloud-spool: build/tradecloud-spool.o build/common.a
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(SPOOL_LINK) $(LDFLAGS)
 
 build/unit/%.o: common/%.c $(HEADERS) Makefile | build/unit
 	@echo '  CC   $@'

@@ -48,14 +48,14 @@ static bool open_states(struct spool *spool, bool create, struct problem *proble
 }
 
 static bool open_all(struct spool *spool, const char *path, uint64_t min_free, bool create,
-                     struct problem *problem)
+                     bool author, struct problem *problem)
 {
     *spool = (struct spool){.path = path, .min_free = min_free};
     for (int i = 0; i < SPOOL_STATES; i++)
         spool->directories[i] = -1;
     spool->root = directory_open_root(path, problem);
     bool opened = spool->root >= 0 &&
-                  (!create || directory_check_author(path, spool->root, problem)) &&
+                  (!author || directory_check_author(path, spool->root, problem)) &&
                   open_states(spool, create, problem);
     if (!opened)
         spool_close(spool);
@@ -64,12 +64,17 @@ static bool open_all(struct spool *spool, const char *path, uint64_t min_free, b
 
 bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
 {
-    return open_all(spool, path, min_free, true, problem);
+    return open_all(spool, path, min_free, true, true, problem);
+}
+
+bool spool_enter(struct spool *spool, const char *path, struct problem *problem)
+{
+    return open_all(spool, path, 0, true, false, problem);
 }
 
 bool spool_look(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
 {
-    return open_all(spool, path, min_free, false, problem);
+    return open_all(spool, path, min_free, false, false, problem);
 }
 
 int spool_open_shared(const struct spool *spool, const char *name, struct problem *problem)

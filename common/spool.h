@@ -57,10 +57,12 @@ enum spool_outcome {
  */
 bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
 
-/*
- * Open the spool to look at it and to move entries that are there: as spool_open, but root may do it
- * in anybody's spool, nothing is created, and the descriptor of a directory that is missing is -1.
- */
+/* Open the spool to move entries from state to state: as spool_open, but root may do it in anybody's
+ * spool, as no entry becomes root's by that. */
+bool spool_enter(struct spool *spool, const char *path, struct problem *problem);
+
+/* Open the spool to look at it: as spool_enter, but nothing is created, and the descriptor of a
+ * directory that is missing is -1. */
 bool spool_look(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
 
 /*

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "stub"))
 
+from consuming import Spool  # noqa: E402
 from fetching import api_environment, check_secrets, empty, write_netrc  # noqa: E402
 from server import SERVERS, Authority  # noqa: E402
 from stub import Stub  # noqa: E402
@@ -58,6 +59,14 @@ def place():
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def consumed(place):
+    """An empty spool to be consumed."""
+    spool = Spool(place)
+    yield spool
+    spool.stop_all()
 
 
 @pytest.fixture

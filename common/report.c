@@ -1,0 +1,106 @@
+#include "runner.h"
+
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static void write_line(struct runner *runner, struct log_line *line)
+{
+    progress_hide(&runner->progress);
+    log_write(line);
+}
+
+void report_error(const struct job *job, int64_t timeout, char *text, size_t size)
+{
+    char line[2 * JOB_LINE_MAX];
+    const char *separator = job->line_length > 0 ? ": " : "";
+    (void)log_escape((struct text){job->line, job->line_length}, line, sizeof line);
+    if (job->timed_out)
+        (void)snprintf(text, size, "no end within %lld s%s%.400s", (long long)(timeout / 1000),
+                       separator, line);
+    else if (WIFSIGNALED(job->status))
+        (void)snprintf(text, size, "signal %d%s%.400s", WTERMSIG(job->status), separator, line);
+    else
+        (void)snprintf(text, size, "exit %d%s%.400s", WEXITSTATUS(job->status), separator, line);
+}
+
+static const char *outcome_of(const struct job *job)
+{
+    if (job->lost)
+        return "lost";
+    if (job->state == JOB_DONE)
+        return "done";
+    if (job->state == JOB_FAILED)
+        return "failed";
+    return job->interrupted ? "returned" : "retry";
+}
+
+void report_job(struct runner *runner, const struct job *job)
+{
+    struct log_line line = LOG_LINE_INIT;
+    log_text(&line, "outcome", text_of(outcome_of(job)));
+    log_text(&line, "file", text_of(job->name));
+    log_text(&line, "subject", job->entry.subject);
+    log_number(&line, "attempt", job->attempt.attempts);
+    if (WIFSIGNALED(job->status))
+        log_number(&line, "signal", WTERMSIG(job->status));
+    else
+        log_number(&line, "exit", WEXITSTATUS(job->status));
+    log_number(&line, "ms", job->ended - job->started);
+    if (job->lost)
+        log_text(&line, "reason", text_of("its lease was lost: another runner goes on with it"));
+    else if (job->state != JOB_DONE)
+        log_text(&line, "reason", text_of(job->attempt.error));
+    write_line(runner, &line);
+}
+
+void report_returned(struct runner *runner, const char *name, const struct entry *entry,
+                     const struct attempt *attempt, bool given_up)
+{
+    struct log_line line = LOG_LINE_INIT;
+    log_text(&line, "outcome", text_of(given_up ? "failed" : "returned"));
+    log_text(&line, "file", text_of(name));
+    log_text(&line, "subject", entry->subject);
+    log_number(&line, "attempt", attempt->attempts);
+    log_text(&line, "reason", text_of(attempt->error));
+    write_line(runner, &line);
+}
+
+void report_odd(struct runner *runner, enum spool_state state, const char *name, const char *why)
+{
+    struct subject key;
+    const struct entry nothing = {.fd = -1};
+    struct log_line line = LOG_LINE_INIT;
+    subject_key(&nothing, name, &key);
+    key.hash[0] ^= state;
+    if (subject_table_get(&runner->reported, &key) != NULL ||
+        !subject_table_put(&runner->reported, &key, 0))
+        return;
+    log_text(&line, "outcome", text_of("odd"));
+    log_text(&line, "directory", text_of(spool_state_name(state)));
+    log_text(&line, "file", text_of(name));
+    log_text(&line, "reason", text_of(why));
+    write_line(runner, &line);
+}
+
+void report_problem(struct runner *runner, const struct problem *problem)
+{
+    struct log_line line = LOG_LINE_INIT;
+    log_text(&line, "outcome", text_of("trouble"));
+    log_text(&line, "reason", text_of(problem->reason));
+    write_line(runner, &line);
+}
+
+void report_end(struct runner *runner, int status)
+{
+    struct log_line line = LOG_LINE_INIT;
+    log_text(&line, "outcome", text_of("end"));
+    log_number(&line, "status", status);
+    log_number(&line, "done", (int64_t)runner->done);
+    log_number(&line, "failed", (int64_t)runner->given_up);
+    log_number(&line, "waiting", (int64_t)runner->waiting);
+    log_number(&line, "blocked", (int64_t)runner->blocked);
+    write_line(runner, &line);
+}

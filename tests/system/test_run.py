@@ -1,0 +1,295 @@
+"""tradecloud-spool run: what a command gets, what becomes of its entry, in which order."""
+
+import os
+import re
+import time
+
+import pytest
+from consuming import content, hex_of, name_of, wait_until
+
+
+def test_command_line(consumed):
+    done = consumed.run("--help")
+    assert done.returncode == 0 and "--strict-order" in done.stdout
+    for options in (["--jobs", "0"], ["--jobs", "257"], ["--jobs", "x"], ["--attempts", "0"],
+                    ["--timeout", "-1"], ["--timeout", "1s"], ["--nonsense"]):
+        done = consumed.run(*options)
+        assert done.returncode == 64, options
+        assert done.stderr
+    done = consumed.run(argv=[])
+    assert done.returncode == 64 and "COMMAND" in done.stderr
+    assert consumed.run(argv=["/nonexistent"]).returncode == 69
+    assert consumed.run(argv=["no-such-program"]).returncode == 69
+    environment = consumed.environment(TRADECLOUD_SPOOL="relative")
+    assert consumed.run(environment=environment).returncode == 78
+    environment = consumed.environment(TRADECLOUD_SPOOL="/nonexistent/spool")
+    assert consumed.run(environment=environment).returncode == 74
+
+
+def test_what_the_command_gets(consumed):
+    """The entry from its first byte, its attributes, a clean environment, no other descriptor but
+    the lock, signals as they are by default."""
+    name = consumed.put(1, subject="Bestellung \\u00e4\\\"1", data='{"price":78.90}')
+    whole = (consumed.path / "new" / name).read_bytes()
+    script = "cat >$OUT/stdin; env >$OUT/env; ls -l /proc/self/fd >$OUT/fds; " \
+             "grep Sig /proc/self/status >$OUT/signals; echo out; echo err >&2"
+    out = consumed.place / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    environment = consumed.environment(SECRET="x", LC_ALL="C.UTF-8", TZ="UTC", HTTP_PROXY="y")
+    done = consumed.run(argv=["sh", "-c", f"OUT={out}; {script}"], environment=environment)
+    assert done.returncode == 0, done
+    assert done.stdout == "out\n"
+    assert "err\n" in done.stderr
+    assert (out / "stdin").read_bytes() == whole
+    variables = dict(line.split("=", 1) for line in (out / "env").read_text().splitlines())
+    variables.pop("PWD")  # the shell's own
+    assert variables == {
+        "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC",
+        "CE_ID": "m1", "CE_SUBJECT": 'Bestellung ä"1', "CE_TIME": "2025-04-23T10:01:53.812Z",
+        "CE_TYPE": "com.tradecloud1.order.OrderIssuedByBuyer",
+        "CE_SOURCE": "https://api.example.com/v2",
+        "SPOOL_FILE": str(consumed.path / "work" / name), "SPOOL_ATTEMPT": "1"}
+    targets = re.findall(r"(\d+) -> (.*)", (out / "fds").read_text())
+    extra = [t for n, t in targets if int(n) > 2 and not t.startswith("/proc/")]
+    assert len(extra) == 1 and "/leases/runner-" in extra[0], targets
+    signals = dict(line.split(":\t") for line in (out / "signals").read_text().splitlines())
+    assert int(signals["SigBlk"], 16) == 0 and int(signals["SigIgn"], 16) == 0
+
+
+def test_attributes_that_no_variable_can_hold(consumed):
+    consumed.put(1, subject="a\\u0000b")
+    done = consumed.run(argv=["sh", "-c", 'printf %s "$CE_SUBJECT"'])
+    assert done.stdout == "a\ufffdb"
+
+
+def test_entry_without_subject(consumed):
+    consumed.put(1, subject=None)
+    consumed.put(2, subject=None)
+    done = consumed.run(argv=["sh", "-c", 'echo "${CE_SUBJECT-unset}"'])
+    assert done.stdout == "unset\nunset\n"
+    assert done.returncode == 0
+
+
+def test_done(consumed):
+    names = [consumed.put(n, subject=f"S{n}") for n in (3, 1, 2)]
+    done = consumed.run()
+    assert done.returncode == 0
+    assert consumed.where() == dict.fromkeys(names, "done")
+    assert consumed.starts() == ["m1", "m2", "m3"]
+    assert [line["outcome"] for line in done.lines] == ["done"] * 3 + ["end"]
+    line = done.lines[0]
+    assert line["file"] == name_of(1) and line["subject"] == "S1"
+    assert line["attempt"] == "1" and line["exit"] == "0" and line["ms"].isdigit()
+    assert consumed.entries("leases") == [] and consumed.entries("attempts") == []
+
+
+@pytest.mark.parametrize("script, outcome, count, error", [
+    ("echo bad data >&2; exit 65", "failed", 1, "exit 65: bad data"),
+    ("exit 1", "failed", 2, "exit 1"),
+    ("printf 'one\\ntw\\033o' >&2; exit 255", "failed", 2, "exit 255: tw\\x1bo"),
+])
+def test_given_up(consumed, script, outcome, count, error):
+    name = consumed.put(1)
+    done = consumed.run("--attempts", 2, script=script)
+    assert done.returncode == 65
+    assert consumed.where() == {name: outcome}
+    attempt = consumed.attempt(name)
+    assert attempt["attempts"] == attempt["failures"] == str(count)
+    assert attempt["error"] == error
+    assert done.lines[-2]["outcome"] == outcome
+    assert [r[3] for r in consumed.records() if r[0] == "start"] == ["1", "2"][:count]
+
+
+def test_killed_by_a_signal(consumed):
+    name = consumed.put(1)
+    done = consumed.run("--attempts", 2, argv=["sh", "-c", "kill -SEGV $$"])
+    assert done.returncode == 65
+    assert consumed.attempt(name)["error"] == "signal 11"
+    assert done.lines[0]["outcome"] == "retry" and done.lines[0]["signal"] == "11"
+
+
+def test_tried_again_without_end(consumed):
+    """75 does not count, however often; what is remembered goes when it is done."""
+    name = consumed.put(1)
+    done = consumed.run("--attempts", 1, script='test "$SPOOL_ATTEMPT" -ge 3 || exit 75')
+    assert done.returncode == 0
+    assert consumed.where() == {name: "done"}
+    assert [line["outcome"] for line in done.lines] == ["retry", "retry", "done", "end"]
+    assert consumed.attempt(name) == {}
+
+
+def test_time_out(consumed):
+    """SIGTERM to all of its group; again, without end."""
+    name = consumed.put(1)
+    script = 'test "$SPOOL_ATTEMPT" = 2 && exit 0; sleep 100 & sleep 100'
+    done = consumed.run("--attempts", 1, "--timeout", 1, argv=["sh", "-c", script])
+    assert done.returncode == 0, done
+    assert consumed.where() == {name: "done"}
+    assert done.lines[0]["outcome"] == "retry"
+    assert "no end within 1 s" in done.lines[0]["reason"]
+
+
+def test_time_out_of_one_that_does_not_listen(consumed):
+    """SIGKILL follows, to what it has left behind, too."""
+    consumed.put(1)
+    script = f"trap '' TERM; test $SPOOL_ATTEMPT = 2 && exit; (sleep 99; echo > {consumed.place}/x)& " \
+             "while :; do sleep 1; done"
+    started = time.monotonic()
+    done = consumed.run("--timeout", 1, argv=["sh", "-c", script])
+    assert done.returncode == 0
+    assert done.lines[0]["signal"] == "9"
+    assert time.monotonic() - started > 10
+
+
+def test_command_that_vanishes(consumed):
+    """It is not the entry's fault: tried again without end."""
+    program = consumed.place / "importer"
+    program.write_text(f"#!{consumed.place}/interpreter\n")
+    program.chmod(0o755)
+    name = consumed.put(1)
+    process = consumed.start("--attempts", 1, argv=[program])
+    wait_until(lambda: len(consumed.log()) >= 2)
+    assert {line["outcome"] for line in consumed.log()} == {"retry"}
+    assert "cannot run" in consumed.log()[0]["reason"]
+    (consumed.place / "interpreter").symlink_to("/bin/sh")
+    assert process.wait(30) == 0
+    assert consumed.where() == {name: "done"}
+
+
+def test_attempts_survive_restarts(consumed):
+    name = consumed.put(1)
+    process = consumed.start("--attempts", 3, script="exit 1")
+    wait_until(lambda: consumed.attempt(name).get("attempts") == "2")
+    process.terminate()
+    assert process.wait(10) == 75
+    assert consumed.entries("leases") == []
+    done = consumed.run("--attempts", 3, script="exit 1")
+    assert done.returncode == 65
+    assert [line["attempt"] for line in done.lines[:-1]] == ["3"]
+    assert consumed.attempt(name)["failures"] == "3"
+
+
+# --- order ---
+
+def judge_order(records, serial=True):
+    """Never two of a subject at once, never a later one before an earlier one was done: the number
+    of starts."""
+    running = {}
+    finished = {}
+    for kind, subject, identifier, status in records:
+        number = int(identifier[1:])
+        if kind == "start":
+            assert subject not in running, (subject, identifier)
+            assert number > finished.get(subject, -1), (subject, identifier)
+            running[subject] = number
+        else:
+            assert running.pop(subject) == number
+            if status in ("0", "65"):
+                finished[subject] = number
+    return sum(r[0] == "start" for r in records)
+
+
+def test_order_within_a_subject(consumed):
+    consumed.fill(60, 6)
+    done = consumed.run("--jobs", 8, script='test "$SPOOL_ATTEMPT$CE_ID" != 1m7 || exit 75')
+    assert done.returncode == 0
+    assert judge_order(consumed.records()) == 61
+    # While m7 waited, the other subjects went on.
+    order = consumed.starts()
+    assert order.index("m55") > len(order) - 12
+    assert set(consumed.where().values()) == {"done"}
+
+
+def test_jobs_at_a_time(consumed):
+    consumed.fill(20, 20)
+    assert consumed.run("--jobs", 4, script="sleep 0.1").returncode == 0
+    running = most = 0
+    for kind, *_ in consumed.records():
+        running += 1 if kind == "start" else -1
+        most = max(most, running)
+    assert most == 4
+
+
+def test_failed_does_not_hold_back(consumed):
+    consumed.fill(4, 1)
+    done = consumed.run(script='test $CE_ID != m1 || exit 65')
+    assert done.returncode == 65
+    assert consumed.starts() == ["m0", "m1", "m2", "m3"]
+    assert sorted(consumed.where().values()) == ["done", "done", "done", "failed"]
+
+
+def test_strict_order(consumed):
+    """Now it does, also after a restart, until somebody takes it out of failed/."""
+    consumed.fill(6, 2)
+    script = 'test $CE_ID != m1 || exit 65'
+    for _ in range(2):
+        done = consumed.run("--strict-order", script=script)
+        assert done.returncode == 65
+        assert consumed.where()[name_of(1)] == "failed"
+        assert consumed.entries("new") == [name_of(3), name_of(5)]
+    (consumed.path / "failed" / name_of(1)).rename(consumed.path / "new" / name_of(1))
+    assert consumed.run("--strict-order").returncode == 0
+    assert consumed.starts()[-3:] == ["m1", "m3", "m5"]
+
+
+def test_types(consumed):
+    consumed.put(1, kind="order")
+    consumed.put(2, kind="shipment")
+    consumed.put(3, kind="order-documents")
+    assert consumed.run("--type", "com.tradecloud1.shipment*").returncode == 0
+    assert consumed.starts() == ["m2"]
+    assert consumed.run("--type", "*.order.*", "--type", "*documents*").returncode == 0
+    assert consumed.starts() == ["m2", "m1", "m3"]
+
+
+def test_what_comes_while_it_runs(consumed):
+    """An older entry that arrives late is taken before newer ones."""
+    consumed.fill(3, 1)
+    late = consumed.path / "tmp" / "late"
+    late.write_bytes(content("m00", "S0"))
+    late.chmod(0o644)
+    name = name_of(0, "a")
+    done = consumed.run(script=f"test $CE_ID != m0 || mv {late} {consumed.path}/new/{name}")
+    assert done.returncode == 0
+    assert sorted(consumed.starts()) == ["m0", "m00", "m1", "m2"]
+
+
+# --- watching ---
+
+def test_watch(consumed):
+    process = consumed.start("--watch", "--jobs", 2)
+    time.sleep(0.3)
+    names = [consumed.put(n, subject=f"S{n}") for n in range(3)]
+    wait_until(lambda: consumed.where() == dict.fromkeys(names, "done"))
+    # Names that are no entries' are reported, and what is moved back comes again.
+    (consumed.path / "new" / "README").write_text("x")
+    wait_until(lambda: any(line["outcome"] == "odd" for line in consumed.log()))
+    (consumed.path / "done" / names[0]).rename(consumed.path / "new" / names[0])
+    wait_until(lambda: len(consumed.starts()) == 4 and consumed.where()[names[0]] == "done")
+    process.terminate()
+    assert process.wait(10) == 0
+    assert consumed.entries("leases") == []
+
+
+def test_two_runners_share_the_work(consumed):
+    consumed.fill(60, 20)
+    runners = [consumed.start("--jobs", 2, script="sleep 0.02", log=f"log{n}") for n in range(2)]
+    assert {r.wait(60) for r in runners} <= {0, 75}
+    judge_order(consumed.records())
+    assert len(consumed.starts()) == 60
+    assert set(consumed.where().values()) == {"done"}
+    assert all(sum(line["outcome"] == "done" for line in consumed.log(f"log{n}")) for n in range(2))
+
+
+def test_second_runner_does_not_wait_for_the_first(consumed):
+    """What waits for another attempt is the first one's: cron jobs do not pile up."""
+    consumed.put(1)
+    first = consumed.start(script="exit 75")
+    wait_until(lambda: any(line["outcome"] == "retry" for line in consumed.log()))
+    second = consumed.run()
+    assert second.returncode == 75
+    assert "m1" not in [line.get("file") for line in second.lines]
+    assert consumed.entries("leases")[0] == hex_of("S")
+    first.terminate()
+    assert first.wait(10) == 75
