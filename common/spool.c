@@ -80,11 +80,12 @@ bool spool_sync_directory(int fd)
 
 /* --- directories --- */
 
+enum { OPEN_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+
 /* Open a directory, creating it if it is missing. Returns the descriptor, or -1 with errno. */
 static int open_directory(int parent, const char *name, mode_t mode)
 {
-    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(parent, name, flags);
+    int fd = openat(parent, name, OPEN_FLAGS);
     if (fd >= 0 || errno != ENOENT)
         return fd;
     /* Somebody else may be creating it, too. The group's write permission must be there from the
@@ -92,7 +93,7 @@ static int open_directory(int parent, const char *name, mode_t mode)
      */
     if (mkdirat(parent, name, mode & 0777) != 0 && errno != EEXIST)
         return -1;
-    fd = openat(parent, name, flags);
+    fd = openat(parent, name, OPEN_FLAGS);
     if (fd < 0)
         return -1;
     /* Changing a mode clears the setgid bit for those who are not in the spool's group. */
@@ -148,22 +149,41 @@ static bool open_root(struct spool *spool, dev_t *device, struct problem *proble
     return check_directory(spool, spool->root, "", *device, problem);
 }
 
-bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
+/* What is missing is created, or left out. */
+static bool open_state_directory(struct spool *spool, int state, bool create, dev_t device,
+                                 struct problem *problem)
+{
+    int fd = create ? open_directory(spool->root, names[state], 02770)
+                    : openat(spool->root, names[state], OPEN_FLAGS);
+    spool->directories[state] = fd;
+    if (fd >= 0)
+        return check_directory(spool, fd, names[state], device, problem);
+    return (!create && errno == ENOENT) || failed(spool, "open", names[state], problem);
+}
+
+static bool open_all(struct spool *spool, const char *path, uint64_t min_free, bool create,
+                     struct problem *problem)
 {
     dev_t device = 0;
     *spool = (struct spool){.path = path, .min_free = min_free, .root = -1};
     for (int i = 0; i < SPOOL_STATES; i++)
         spool->directories[i] = -1;
     bool opened = open_root(spool, &device, problem);
-    for (int i = 0; opened && i < SPOOL_STATES; i++) {
-        int fd = open_directory(spool->root, names[i], 02770);
-        spool->directories[i] = fd;
-        opened = fd >= 0 ? check_directory(spool, fd, names[i], device, problem)
-                         : failed(spool, "open", names[i], problem);
-    }
+    for (int i = 0; opened && i < SPOOL_STATES; i++)
+        opened = open_state_directory(spool, i, create, device, problem);
     if (!opened)
         spool_close(spool);
     return opened;
+}
+
+bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
+{
+    return open_all(spool, path, min_free, true, problem);
+}
+
+bool spool_look(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem)
+{
+    return open_all(spool, path, min_free, false, problem);
 }
 
 void spool_close(struct spool *spool)

@@ -58,6 +58,12 @@ enum spool_outcome {
  */
 bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
 
+/*
+ * Open the spool to look at it and to move entries that are there: as spool_open, but nothing is
+ * created, and the descriptor of a directory that is missing is -1.
+ */
+bool spool_look(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
+
 /* Close the directories. */
 void spool_close(struct spool *spool);
 
