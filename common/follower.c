@@ -84,11 +84,12 @@ static void tell(struct follower *follower, enum spool_state state, const char *
 {
     struct summary summary;
     enum spool_state at = state;
-    enum entry_verdict verdict = summary_read(&summary, &follower->spool, at, name);
+    enum entry_verdict verdict = summary_read(&summary, &follower->spool, -1, at, name);
     for (int look = 0; verdict == ENTRY_GONE && look < LOOKS; look++) {
         summary_release(&summary);
         at = names_find(&follower->spool, name);
-        verdict = summary_read(&summary, &follower->spool, at == SPOOL_STATES ? state : at, name);
+        verdict =
+            summary_read(&summary, &follower->spool, -1, at == SPOOL_STATES ? state : at, name);
     }
     if (verdict == ENTRY_GONE) {
         summary.arrived = timestamp_now();

@@ -25,6 +25,7 @@ struct listing {
     bool json;
     enum spool_state state;
     struct spool spool;
+    int attempts; /* the directory; -1: there is none */
     struct table table;
     int64_t now;
 };
@@ -44,7 +45,7 @@ static int list_entry(struct listing *listing, const char *name)
 {
     struct summary summary;
     int status = EX_OK;
-    switch (summary_read(&summary, &listing->spool, listing->state, name)) {
+    switch (summary_read(&summary, &listing->spool, listing->attempts, listing->state, name)) {
     case ENTRY_READ:
     case ENTRY_ODD:
         status = print(listing, &summary) ? EX_OK : EX_OSERR;
@@ -119,7 +120,10 @@ int listing_command(int argc, char **argv)
     struct listing listing = {.state = SPOOL_NEW};
     int status = parse(argc, argv, &listing);
     if (status == -1 && (status = command_open(&config, &listing.spool)) == EX_OK) {
+        listing.attempts = command_open_attempts(&listing.spool);
         status = list(&listing);
+        if (listing.attempts >= 0)
+            (void)close(listing.attempts);
         spool_close(&listing.spool);
     }
     return status;

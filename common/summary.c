@@ -1,6 +1,7 @@
 #include "summary.h"
 
 #include "age.h"
+#include "attempt.h"
 #include "fields.h"
 #include "legible.h"
 #include "regular.h"
@@ -77,13 +78,28 @@ static enum entry_verdict read_entry(struct summary *summary, int directory)
     return verdict;
 }
 
-enum entry_verdict summary_read(struct summary *summary, const struct spool *spool,
+/* That they cannot be read hides nothing of the entry itself. What is odd with it is worth more. */
+static void read_attempts(struct summary *summary, int directory)
+{
+    struct problem problem;
+    struct attempt attempt;
+    if (!attempt_read(directory, summary->name, &attempt, &problem))
+        return;
+    summary->attempts = attempt.attempts;
+    if (summary->note[0] == '\0')
+        (void)snprintf(summary->note, sizeof summary->note, "%s", attempt.error);
+}
+
+enum entry_verdict summary_read(struct summary *summary, const struct spool *spool, int attempts,
                                 enum spool_state state, const char *name)
 {
     *summary = (struct summary){.name = name, .state = state, .entry = {.fd = -1}};
     bool event = entry_is_name(name);
     summary->verdict = event ? read_entry(summary, spool->directories[state])
                              : read_rejection(summary, spool->directories[state]);
+    bool open = state == SPOOL_NEW || state == SPOOL_WORK || state == SPOOL_FAILED;
+    if (attempts >= 0 && event && open && summary->verdict != ENTRY_GONE)
+        read_attempts(summary, attempts);
     return summary->verdict;
 }
 
@@ -108,8 +124,7 @@ void summary_cells(struct summary *summary, bool terminal, int64_t now,
     timestamp_rfc3339(summary->arrived, summary->arrived_text);
     age_format(now - summary->arrived, summary->age_text);
     (void)snprintf(summary->bytes_text, sizeof summary->bytes_text, "%" PRIu64, summary->bytes);
-    (void)snprintf(summary->attempts_text, sizeof summary->attempts_text, "%" PRIu32,
-                   summary->attempts);
+    (void)snprintf(summary->attempts_text, sizeof summary->attempts_text, "%u", summary->attempts);
     cells[0] = (struct cell){text_of(summary->name), HUE_PLAIN};
     cells[1] =
         (struct cell){text_of(terminal ? summary->age_text : summary->arrived_text), HUE_PLAIN};

@@ -22,7 +22,7 @@ struct summary {
     enum entry_verdict verdict;
     int64_t arrived; /* when the file was written; see timestamp.h */
     uint64_t bytes;
-    uint32_t attempts;            /* that failed */
+    unsigned attempts;            /* that were made */
     char note[SUMMARY_NOTE_SIZE]; /* what is odd with it, the last error, or why it was rejected */
     struct entry entry;           /* its attributes, if it was read and is one */
     char arrived_text[TIMESTAMP_RFC3339_SIZE]; /* these are for summary_cells */
@@ -36,11 +36,12 @@ enum { SUMMARY_COLUMNS = 7 };
 extern const struct column summary_columns[SUMMARY_COLUMNS];
 
 /*
- * Read the head of the entry, or of the file in rejected/, `name` in `state`. The verdict is that of
+ * Read the head of the entry, or of the file in rejected/, `name` in `state`, and what is remembered in the
+ * directory `attempts` (a descriptor; -1: there is none). The verdict is that of
  * entry_open: ENTRY_ODD has a note, and may lack all but the name; after ENTRY_GONE and
  * ENTRY_FAILED there is nothing to show, and the note says why. To be released in any case.
  */
-enum entry_verdict summary_read(struct summary *summary, const struct spool *spool,
+enum entry_verdict summary_read(struct summary *summary, const struct spool *spool, int attempts,
                                 enum spool_state state, const char *name);
 
 /* The cells of a table's row. On a terminal, the second is the age as of `now`, and types lack
