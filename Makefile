@@ -6,6 +6,7 @@ CFLAGS     = -O2 -g
 SERVER     = apache
 PORT       = 8443
 prefix     = /usr/local
+bindir     = $(prefix)/bin
 libexecdir = $(prefix)/libexec
 datadir    = $(prefix)/share
 docdir     = $(datadir)/doc/tradecloud-webhook
@@ -125,8 +126,8 @@ lint: ## look for mistakes without running anything
 	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
 	    --suppress=normalCheckLevelMaxBranches --inline-suppr --std=c11 -Icommon cgi common
-	shellcheck tests/deps .ci/run
-	mandoc -T lint -W warning cgi/*.[18]
+	shellcheck tests/deps .ci/run cgi/tradecloud-spool.bash
+	mandoc -T lint -W warning cgi/*.[158]
 
 format: ## format the sources
 	clang-format -i cgi/*.c common/*.[ch] tests/unit/*.[ch]
@@ -136,7 +137,11 @@ install: programs ## install the program, its manual, and the web servers' confi
 	    '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(mandir)/man8' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sysconfdir)/tradecloud'
 	install -m 755 build/tradecloud-webhook build/tradecloud-fetch '$(DESTDIR)$(libexecdir)/tradecloud'
 	install -m 644 apache/unavailable.asis '$(DESTDIR)$(datadir)/tradecloud'
-	install -m 644 cgi/tradecloud-fetch.1 '$(DESTDIR)$(mandir)/man1'
+	install -m 644 cgi/tradecloud-fetch.1 cgi/tradecloud-spool.1 '$(DESTDIR)$(mandir)/man1'
+	install -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man5' '$(DESTDIR)$(completions)'
+	install -m 755 build/tradecloud-spool '$(DESTDIR)$(bindir)'
+	install -m 644 cgi/tradecloud-spool.5 '$(DESTDIR)$(mandir)/man5'
+	install -m 644 cgi/tradecloud-spool.bash '$(DESTDIR)$(completions)/tradecloud-spool'
 	install -m 644 cgi/tradecloud-webhook.8 '$(DESTDIR)$(mandir)/man8'
 	install -m 644 README.md LICENSE '$(DESTDIR)$(docdir)'
 	$(call install_configuration,apache/apache-location.conf,tradecloud/apache-location.conf)
@@ -145,6 +150,8 @@ install: programs ## install the program, its manual, and the web servers' confi
 	$(call install_configuration,nginx/tradecloud-webhook.conf,nginx/sites-available/tradecloud-webhook.conf)
 	$(call install_configuration,nginx/tradecloud-fcgiwrap.service,systemd/system/tradecloud-fcgiwrap.service)
 	$(call install_configuration,nginx/tradecloud-fcgiwrap.socket,systemd/system/tradecloud-fcgiwrap.socket)
+
+completions = $(datadir)/bash-completion/completions
 
 # What an administrator has changed stays: the new version is put beside it.
 define install_configuration
@@ -161,6 +168,8 @@ uninstall: ## remove what install installed, but for the configuration
 	rm -f '$(DESTDIR)$(libexecdir)/tradecloud/tradecloud-webhook' \
 	    '$(DESTDIR)$(libexecdir)/tradecloud/tradecloud-fetch' \
 	    '$(DESTDIR)$(mandir)/man1/tradecloud-fetch.1' \
+	    '$(DESTDIR)$(bindir)/tradecloud-spool' '$(DESTDIR)$(completions)/tradecloud-spool' \
+	    '$(DESTDIR)$(mandir)/man1/tradecloud-spool.1' '$(DESTDIR)$(mandir)/man5/tradecloud-spool.5' \
 	    '$(DESTDIR)$(datadir)/tradecloud/unavailable.asis' \
 	    '$(DESTDIR)$(mandir)/man8/tradecloud-webhook.8' \
 	    '$(DESTDIR)$(docdir)/README.md' '$(DESTDIR)$(docdir)/LICENSE'

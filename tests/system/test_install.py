@@ -45,11 +45,15 @@ def test_install(make, place):
     make("install")
     assert files(place) == [
         *CONFIGURATION,
+        "usr/bin/tradecloud-spool",
         "usr/libexec/tradecloud/tradecloud-fetch",
         "usr/libexec/tradecloud/tradecloud-webhook",
+        "usr/share/bash-completion/completions/tradecloud-spool",
         "usr/share/doc/tradecloud-webhook/LICENSE",
         "usr/share/doc/tradecloud-webhook/README.md",
         "usr/share/man/man1/tradecloud-fetch.1",
+        "usr/share/man/man1/tradecloud-spool.1",
+        "usr/share/man/man5/tradecloud-spool.5",
         "usr/share/man/man8/tradecloud-webhook.8",
         "usr/share/tradecloud/unavailable.asis",
     ]
