@@ -18,10 +18,10 @@ _tradecloud_spool_words() {
     case $command in
     '') printf '%s\n' run list show retry reject prune status check follow --help --version ;;
     run) printf '%s\n' --watch --jobs --attempts --timeout --type --strict-order --help -- ;;
-    list) printf '%s\n' new work done failed rejected --json --help ;;
+    list) printf '%s\n' new work 'done' failed rejected --json --help ;;
     show)
         printf '%s\n' --data --help
-        _tradecloud_spool_names new work done failed rejected
+        _tradecloud_spool_names new work 'done' failed rejected
         ;;
     retry)
         printf '%s\n' --all --help
@@ -38,7 +38,7 @@ _tradecloud_spool_words() {
 }
 
 _tradecloud_spool() {
-    local current=${COMP_WORDS[COMP_CWORD]} command= i
+    local current=${COMP_WORDS[COMP_CWORD]} command='' i
     if [ "$COMP_CWORD" -gt 1 ]; then
         command=${COMP_WORDS[1]}
     fi
