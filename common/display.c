@@ -13,11 +13,17 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { LOOKS = 3 }; /* for what moves from state to state meanwhile */
+enum {
+    LOOKS = 3,        /* for what moves from state to state meanwhile */
+    DIGITS_SURE = 19, /* bytes of a number; fewer fit into 64 bits */
+    DIGITS_MAX = 20,  /* more do not */
+};
 
 static const char help[] =
     "Usage: tradecloud-spool show [--data] NAME...\n"
@@ -65,10 +71,65 @@ static bool print_bytes(struct text bytes)
     return made;
 }
 
-/* NULL if json-c cannot read it, or could only by changing something: a number beyond its range. */
+static bool is_of_number(char byte)
+{
+    return byte != '\0' && strchr("-+.0123456789eE", byte) != NULL;
+}
+
+/* The bytes of the string or number that begins the text, or 1 for anything else. */
+static size_t token_length(struct text json)
+{
+    size_t length = 1;
+    if (*json.data == '"') {
+        while (length < json.length && json.data[length] != '"')
+            length += json.data[length] == '\\' ? 2 : 1;
+        return length + 1;
+    }
+    while (is_of_number(*json.data) && length < json.length && is_of_number(json.data[length]))
+        length++;
+    return length;
+}
+
+/* Whether it is an integer that json-c would silently replace by the nearest that it can hold. */
+static bool is_beyond_64_bits(struct text token)
+{
+    char text[DIGITS_MAX + 1];
+    if (!is_of_number(*token.data) || token.length < DIGITS_SURE)
+        return false;
+    for (size_t i = 0; i < token.length; i++)
+        if (strchr(".eE", token.data[i]) != NULL)
+            return false;
+    if (token.length > DIGITS_MAX)
+        return true;
+    (void)snprintf(text, sizeof text, "%.*s", (int)token.length, token.data);
+    errno = 0;
+    if (text[0] == '-')
+        (void)strtoll(text, NULL, 10);
+    else
+        (void)strtoull(text, NULL, 10);
+    return errno == ERANGE;
+}
+
+static bool has_beyond_64_bits(struct text json)
+{
+    while (json.length > 0) {
+        size_t length = token_length(json);
+        if (length > json.length)
+            return false;
+        if (is_beyond_64_bits((struct text){json.data, length}))
+            return true;
+        json.data += length;
+        json.length -= length;
+    }
+    return false;
+}
+
+/* NULL if json-c cannot read it, or could only by changing something. */
 static struct json_object *parse(struct text json)
 {
     struct json_object *object = NULL;
+    if (has_beyond_64_bits(json))
+        return NULL;
     struct json_tokener *tokener = json_tokener_new_ex(SCAN_DEPTH_MAX + 2);
     if (tokener != NULL && json.length <= INT_MAX) {
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);

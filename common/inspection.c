@@ -261,7 +261,7 @@ int inspection_command(int argc, char **argv)
     for (int i = 0; i < SPOOL_STATES; i++)
         inspection.spool.directories[i] = -1;
     findings_init(&inspection.findings, json);
-    if (config_read(&config, &problem)) {
+    if (config_read(&config, &problem) && spool_check_path(config.spool, &problem)) {
         inspection.spool.path = config.spool;
         inspection.spool.min_free = config.min_free;
         inspect(&inspection, config.spool);

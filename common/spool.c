@@ -128,20 +128,21 @@ static bool check_directory(const struct spool *spool, int fd, const char *name,
 }
 
 /* Behind a slash or a dot at the end of the path, a symbolic link could not be told. */
-static bool ends_plainly(const char *path)
+bool spool_check_path(const char *path, struct problem *problem)
 {
     const char *slash = strrchr(path, '/');
     const char *last = slash == NULL ? path : slash + 1;
-    return *last != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0;
+    if (*last != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0)
+        return true;
+    return problem_set(problem, 503, "the path of the spool must not end in a slash or a dot: %s",
+                       path);
 }
 
 static bool open_root(struct spool *spool, dev_t *device, struct problem *problem)
 {
     struct stat status;
-    if (!ends_plainly(spool->path))
-        return problem_set(problem, 503,
-                           "the path of the spool must not end in a slash or a dot: %s",
-                           spool->path);
+    if (!spool_check_path(spool->path, problem))
+        return false;
     spool->root = open(spool->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (spool->root < 0 || fstat(spool->root, &status) != 0)
         return failed(spool, "open", "", problem);

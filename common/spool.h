@@ -64,6 +64,9 @@ bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct
  */
 bool spool_look(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
 
+/* Whether the path of a spool is one that spool_open would open; it says why not as the problem. */
+bool spool_check_path(const char *path, struct problem *problem);
+
 /* Close the directories. */
 void spool_close(struct spool *spool);
 
