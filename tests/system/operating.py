@@ -58,7 +58,12 @@ class Operator(Spool):
         return name
 
     def put_rejection(self, number, body=b"no JSON"):
-        return self.write("rejected", rejection_name(number), REJECTION + body)
+        """A rejected request, that appears whole, as entries do."""
+        name = rejection_name(number)
+        self.write("tmp", name, REJECTION + body)
+        os.link(self.path / "tmp" / name, self.path / "rejected" / name)
+        (self.path / "tmp" / name).unlink()
+        return name
 
     def remember(self, name, attempts=3, error="exit 1: ERP is closed"):
         """What a runner remembers of an entry."""
