@@ -18,6 +18,7 @@ datarootdir   = $(prefix)/share
 datadir       = $(datarootdir)
 docdir        = $(datarootdir)/doc/tradecloud-webhook
 mandir        = $(datarootdir)/man
+completiondir = $(datadir)/bash-completion/completions
 unitdir       = $(prefix)/lib/systemd/system
 sysusersdir   = $(prefix)/lib/sysusers.d
 tmpfilesdir   = $(prefix)/lib/tmpfiles.d
@@ -152,8 +153,8 @@ lint: ## look for mistakes without running anything
 	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
 	    --suppress=normalCheckLevelMaxBranches --inline-suppr --std=c11 -Icommon cgi common
-	shellcheck tests/deps .ci/run
-	mandoc -T lint -W warning cgi/*.[18]
+	shellcheck tests/deps .ci/run cgi/bash-completion/tradecloud-spool
+	mandoc -T lint -W warning cgi/*.[158]
 
 format: ## format the sources
 	clang-format -i cgi/*.c common/*.[ch] tests/unit/*.[ch]
@@ -191,10 +192,14 @@ define INSTALLED
 $(call $(1)_program,build/tradecloud-webhook,$(cgidir))
 $(call $(1)_program,build/tradecloud-fetch,$(libexecdir)/tradecloud)
 $(call $(1)_link,tradecloud-fetch,$(bindir),$(libexecdir)/tradecloud)
+$(call $(1)_program,build/tradecloud-spool,$(bindir))
 $(call $(1)_text,cgi/tradecloud-fetch.1,$(mandir)/man1)
+$(call $(1)_text,cgi/tradecloud-spool.1,$(mandir)/man1)
+$(call $(1)_text,cgi/tradecloud-spool.5,$(mandir)/man5)
 $(call $(1)_text,cgi/tradecloud-webhook.8,$(mandir)/man8)
 $(call $(1)_text,README.md,$(docdir))
 $(call $(1)_text,LICENSE,$(docdir))
+$(call $(1)_text,cgi/bash-completion/tradecloud-spool,$(completiondir))
 $(call $(1)_text,apache/unavailable.asis,$(datadir)/tradecloud)
 $(call $(1)_text,cgi/sysusers.d/tradecloud-webhook.conf,$(sysusersdir))
 $(call $(1)_text,cgi/tmpfiles.d/tradecloud-webhook.conf,$(tmpfilesdir))

@@ -4,8 +4,15 @@
  * A table of subcommands; each is told by the header of its own module.
  */
 #include "consume.h"
+#include "display.h"
+#include "follower.h"
+#include "inspection.h"
+#include "listing.h"
 #include "process.h"
+#include "pruning.h"
 #include "response.h"
+#include "status.h"
+#include "transfer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +25,14 @@ static const struct command {
     const char *help;
 } commands[] = {
     {"run", consume_run, "run a command for each entry, in order"},
+    {"list", listing_command, "list the entries of a state"},
+    {"show", display_command, "show entries, or their data"},
+    {"retry", transfer_retry_command, "move entries from failed/ back to new/"},
+    {"reject", transfer_reject_command, "move entries that are not to be consumed to rejected/"},
+    {"prune", pruning_command, "remove old entries"},
+    {"status", status_command, "count the entries, for people and for monitoring"},
+    {"check", inspection_command, "look for what is wrong with the spool, and sweep it"},
+    {"follow", follower_command, "print a line for each entry that arrives"},
     {NULL, NULL, NULL},
 };
 

@@ -153,22 +153,21 @@ static bool check(const char *spool, const struct stat *root, const char *name,
     return is_beside(spool, root, name, status, problem) && is_closed(spool, name, status, problem);
 }
 
-/* Behind a slash or a dot at the end of the path, a symbolic link could not be told. */
-static bool ends_plainly(const char *path)
+bool directory_check_path(const char *spool, struct problem *problem)
 {
-    const char *slash = strrchr(path, '/');
-    const char *last = slash == NULL ? path : slash + 1;
-    return *last != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0;
+    const char *slash = strrchr(spool, '/');
+    const char *last = slash == NULL ? spool : slash + 1;
+    if (*last != '\0' && strcmp(last, ".") != 0 && strcmp(last, "..") != 0)
+        return true;
+    return problem_set(problem, 503, "the path of the spool must not end in a slash or a dot: %s",
+                       spool);
 }
 
 int directory_open_root(const char *spool, struct problem *problem)
 {
     struct stat status;
-    if (!ends_plainly(spool)) {
-        problem_set(problem, 503, "the path of the spool must not end in a slash or a dot: %s",
-                    spool);
+    if (!directory_check_path(spool, problem))
         return -1;
-    }
     int fd = open(spool, OPEN | O_CLOEXEC);
     bool opened = fd >= 0 && fstat(fd, &status) == 0;
     if (!opened)

@@ -16,6 +16,10 @@
 
 #include <stdbool.h>
 
+/* Whether the path of a spool can be used; the problem (503) says why not. Behind a slash or a dot at
+ * its end, a symbolic link could not be told. */
+bool directory_check_path(const char *spool, struct problem *problem);
+
 /*
  * Open the spool itself. Returns a descriptor; or -1 with a problem (503), if it does not exist, is
  * a symbolic link or no directory, or everybody may write to it; or if it belongs to somebody who

@@ -177,12 +177,21 @@ bool timestamp_parse_name(struct text name, int64_t *milliseconds)
     return *milliseconds <= YEAR_9999 && is_name_of(whole, *milliseconds);
 }
 
+int64_t timestamp_of(struct timespec time)
+{
+    if (time.tv_sec < YEAR_1 / 1000)
+        return YEAR_1;
+    if (time.tv_sec >= YEAR_9999 / 1000)
+        return YEAR_9999;
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 static int64_t read_clock(clockid_t clock)
 {
     struct timespec now;
     /* These clocks cannot fail on any system this runs on. */
     (void)clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return timestamp_of(now);
 }
 
 int64_t timestamp_now(void)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 enum {
     TIMESTAMP_NAME_SIZE = sizeof "20250423T100153.812Z",
@@ -20,6 +21,10 @@ enum {
  * year is 0001 to 9999, before and after the zone is applied. Returns false for anything else.
  */
 bool timestamp_parse(struct text text, int64_t *milliseconds);
+
+/* What system calls give, rounded down; and, as anybody can set a file's time, not before the year 1
+ * nor after 9999. */
+int64_t timestamp_of(struct timespec time);
 
 /* The clock, now. */
 int64_t timestamp_now(void);

@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "stub"))
 
 from consuming import Spool  # noqa: E402
 from fetching import api_environment, check_secrets, empty, write_netrc  # noqa: E402
+from operating import Operator  # noqa: E402
 from server import SERVERS, Authority  # noqa: E402
 from stub import Stub  # noqa: E402
 
@@ -65,6 +66,14 @@ def place():
 def consumed(place):
     """An empty spool to be consumed."""
     spool = Spool(place)
+    yield spool
+    spool.stop_all()
+
+
+@pytest.fixture
+def operated(place):
+    """An empty spool to be operated on."""
+    spool = Operator(place)
     yield spool
     spool.stop_all()
 

@@ -5,11 +5,12 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 
-from server import SERVERS, USER, Authority, hand_over
+from server import BUILD, SERVERS, USER, Authority, hand_over
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "stub"))
 
@@ -66,18 +67,18 @@ Ctrl-C ends it and removes everything. Files as they land:
 
 
 def follow(site):
-    """Print each file once."""
-    seen = set()
-    while True:
-        for state in ("new", "rejected"):
-            for path in site.entries(state):
-                if path not in seen:
-                    seen.add(path)
-                    print(f"  {state}/{path.name}  {path.stat().st_size} bytes", flush=True)
-        dead = [p for p in site.processes if p.poll() is not None]
-        if dead:
-            sys.exit(f"{site.name} has ended by itself:\n{site.log()}")
-        time.sleep(0.2)
+    """Let tradecloud-spool print each file, until the server ends or all of this is interrupted."""
+    environment = {**os.environ, "TRADECLOUD_SPOOL": str(site.spool)}
+    with subprocess.Popen([BUILD / "tradecloud-spool", "follow"], env=environment) as follower:
+        try:
+            while follower.poll() is None:
+                dead = [p for p in site.processes if p.poll() is not None]
+                if dead:
+                    sys.exit(f"{site.name} has ended by itself:\n{site.log()}")
+                time.sleep(0.2)
+            sys.exit(f"tradecloud-spool follow has ended by itself: {follower.returncode}")
+        finally:
+            follower.terminate()
 
 
 def make_site(name, directory, authority, stub):

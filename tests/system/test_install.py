@@ -15,16 +15,19 @@ from server import TOP, Apache, Nginx, hand_over, run
 SITES = ["etc/apache2/sites-available/tradecloud-webhook.conf",
          "etc/nginx/sites-available/tradecloud-webhook.conf"]
 SETTINGS = [*SITES, "etc/tradecloud/apache-location.conf", "etc/tradecloud/nginx-location.conf"]
-PROGRAMS = ["libexec/tradecloud/tradecloud-fetch", "libexec/tradecloud/tradecloud-webhook"]
+PROGRAMS = ["bin/tradecloud-spool", "libexec/tradecloud/tradecloud-fetch", "libexec/tradecloud/tradecloud-webhook"]
 LINKS = ["bin/tradecloud-fetch"]
 DATA = [
     "lib/systemd/system/tradecloud-fcgiwrap.service",
     "lib/systemd/system/tradecloud-fcgiwrap.socket",
     "lib/sysusers.d/tradecloud-webhook.conf",
     "lib/tmpfiles.d/tradecloud-webhook.conf",
+    "share/bash-completion/completions/tradecloud-spool",
     "share/doc/tradecloud-webhook/LICENSE",
     "share/doc/tradecloud-webhook/README.md",
     "share/man/man1/tradecloud-fetch.1",
+    "share/man/man1/tradecloud-spool.1",
+    "share/man/man5/tradecloud-spool.5",
     "share/man/man8/tradecloud-webhook.8",
     "share/tradecloud/unavailable.asis",
 ]
@@ -88,7 +91,8 @@ def test_modes(sources, place):
             if file.is_symlink():
                 continue
             mode = stat.S_IMODE(file.stat().st_mode)
-            executable = file.is_dir() or file.name in ("tradecloud-webhook", "tradecloud-fetch")
+            executable = file.is_dir() or file.name in ("tradecloud-webhook", "tradecloud-fetch",
+                                                           "tradecloud-spool")
             assert mode == (0o755 if executable else 0o644), (file, oct(mode))
 
 

@@ -1,0 +1,119 @@
+#include "sweep.h"
+
+#include "attempt.h"
+#include "entry.h"
+#include "names.h"
+#include "timestamp.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char digits[] = "0123456789";
+static const char hex[] = "0123456789abcdef";
+
+/* <process>.<hexadecimal>: as spool.c (32 digits) and, behind a dot, attempt.c (16) name them. */
+static bool is_temporary(const char *name, size_t wanted)
+{
+    size_t length = strspn(name, digits);
+    const char *random = name + length + 1;
+    return length > 0 && name[length] == '.' && strspn(random, hex) == wanted &&
+           random[wanted] == '\0';
+}
+
+/* Whether it is a regular file; then its age. What is gone meanwhile is none, and no finding. */
+static bool find_age(int directory, const char *name, int64_t now, int64_t *age)
+{
+    struct stat status;
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        *age = 0;
+        return errno == ENOENT;
+    }
+    *age = now - timestamp_of(status.st_mtim);
+    return S_ISREG(status.st_mode);
+}
+
+static void clear(struct findings *findings, const char *path, int directory, const char *name,
+                  const char *why)
+{
+    if (unlinkat(directory, name, 0) == 0)
+        findings_add(findings, FINDING_NOTE, path, name, "removed: %s", why);
+    else if (errno != ENOENT)
+        findings_add(findings, FINDING_PROBLEM, path, name, "%s, but it cannot be removed: %s", why,
+                     strerror(errno));
+}
+
+static void sweep_one(struct findings *findings, int directory, const char *name, int64_t now)
+{
+    const char *path = spool_state_name(SPOOL_TMP);
+    int64_t age;
+    if (!is_temporary(name, 32) || !find_age(directory, name, now, &age))
+        findings_add(findings, FINDING_PROBLEM, path, name,
+                     "it is no file of tradecloud-webhook, and left alone");
+    else if (age > SWEEP_AGE)
+        clear(findings, path, directory, name, "it was left behind by a process that was killed");
+}
+
+static bool is_needed(const struct spool *spool, const char *name)
+{
+    /* Twice, as it may be moving. */
+    for (int look = 0; look < 2; look++) {
+        enum spool_state state = names_find(spool, name);
+        if (state == SPOOL_NEW || state == SPOOL_WORK || state == SPOOL_FAILED)
+            return true;
+    }
+    return false;
+}
+
+static void sweep_attempt(struct findings *findings, const struct spool *spool, int directory,
+                          const char *name, int64_t now)
+{
+    int64_t age;
+    bool temporary = name[0] == '.' && is_temporary(name + 1, 16);
+    if ((!temporary && !entry_is_name(name)) || !find_age(directory, name, now, &age))
+        findings_add(findings, FINDING_PROBLEM, ATTEMPT_DIRECTORY, name,
+                     "it is no file of tradecloud-spool, and left alone");
+    else if (age > SWEEP_AGE && (temporary || !is_needed(spool, name)))
+        clear(findings, ATTEMPT_DIRECTORY, directory, name,
+              temporary ? "it was left behind by a process that was killed"
+                        : "its entry is gone, done or rejected");
+}
+
+static DIR *open_stream(int directory)
+{
+    int fd = directory < 0 ? -1 : openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    if (stream == NULL && fd >= 0)
+        (void)close(fd);
+    return stream;
+}
+
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+void sweep_temporary(struct findings *findings, const struct spool *spool, int64_t now)
+{
+    const struct dirent *found;
+    DIR *stream = open_stream(spool->directories[SPOOL_TMP]);
+    while (stream != NULL && (found = readdir(stream)) != NULL)
+        if (!is_dots(found->d_name))
+            sweep_one(findings, spool->directories[SPOOL_TMP], found->d_name, now);
+    if (stream != NULL)
+        (void)closedir(stream);
+}
+
+void sweep_attempts(struct findings *findings, const struct spool *spool, int attempts, int64_t now)
+{
+    const struct dirent *found;
+    DIR *stream = open_stream(attempts);
+    while (stream != NULL && (found = readdir(stream)) != NULL)
+        if (!is_dots(found->d_name))
+            sweep_attempt(findings, spool, attempts, found->d_name, now);
+    if (stream != NULL)
+        (void)closedir(stream);
+}
