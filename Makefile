@@ -30,6 +30,7 @@ COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
 HEADERS   = $(wildcard common/*.h)
 TEST_HEADERS = $(wildcard tests/unit/*.h)
+CONSUMERS = $(addprefix cgi/consumers/,import-files load-postgresql post-http)
 
 # The program that receives is wholly static: loading shared libraries would take several times as
 # long as receiving an event.
@@ -125,7 +126,7 @@ lint: ## look for mistakes without running anything
 	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
 	    --suppress=normalCheckLevelMaxBranches --inline-suppr --std=c11 -Icommon cgi common
-	shellcheck tests/deps .ci/run
+	shellcheck tests/deps .ci/run $(CONSUMERS)
 	mandoc -T lint -W warning cgi/*.[18]
 
 format: ## format the sources
@@ -139,6 +140,8 @@ install: programs ## install the program, its manual, and the web servers' confi
 	install -m 644 cgi/tradecloud-fetch.1 '$(DESTDIR)$(mandir)/man1'
 	install -m 644 cgi/tradecloud-webhook.8 '$(DESTDIR)$(mandir)/man8'
 	install -m 644 README.md LICENSE '$(DESTDIR)$(docdir)'
+	install -m 755 -D -t '$(DESTDIR)$(docdir)/examples' $(CONSUMERS)
+	install -m 644 cgi/consumers/schema.sql '$(DESTDIR)$(docdir)/examples'
 	$(call install_configuration,apache/apache-location.conf,tradecloud/apache-location.conf)
 	$(call install_configuration,nginx/nginx-location.conf,tradecloud/nginx-location.conf)
 	$(call install_configuration,apache/tradecloud-webhook.conf,apache2/sites-available/tradecloud-webhook.conf)
@@ -163,7 +166,9 @@ uninstall: ## remove what install installed, but for the configuration
 	    '$(DESTDIR)$(mandir)/man1/tradecloud-fetch.1' \
 	    '$(DESTDIR)$(datadir)/tradecloud/unavailable.asis' \
 	    '$(DESTDIR)$(mandir)/man8/tradecloud-webhook.8' \
-	    '$(DESTDIR)$(docdir)/README.md' '$(DESTDIR)$(docdir)/LICENSE'
+	    '$(DESTDIR)$(docdir)/README.md' '$(DESTDIR)$(docdir)/LICENSE' \
+	    $(patsubst cgi/consumers/%,'$(DESTDIR)$(docdir)/examples/%',$(CONSUMERS) cgi/consumers/schema.sql)
+	-rmdir '$(DESTDIR)$(docdir)/examples'
 	-rmdir '$(DESTDIR)$(libexecdir)/tradecloud' '$(DESTDIR)$(datadir)/tradecloud' '$(DESTDIR)$(docdir)'
 
 clean: ## remove build/
