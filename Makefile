@@ -6,7 +6,9 @@ CFLAGS     = -O2 -g
 SERVER     = apache
 PORT       = 8443
 prefix     = /usr/local
+bindir     = $(prefix)/bin
 libexecdir = $(prefix)/libexec
+unitdir    = $(prefix)/lib/systemd/system
 datadir    = $(prefix)/share
 docdir     = $(datadir)/doc/tradecloud-webhook
 mandir     = $(datadir)/man
@@ -30,6 +32,7 @@ COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
 HEADERS   = $(wildcard common/*.h)
 TEST_HEADERS = $(wildcard tests/unit/*.h)
+UNITS     = $(notdir $(wildcard cgi/*.service cgi/*.path))
 CONSUMERS = $(addprefix cgi/consumers/,import-files load-postgresql post-http)
 
 # The program that receives is wholly static: loading shared libraries would take several times as
@@ -142,6 +145,9 @@ install: programs ## install the program, its manual, and the web servers' confi
 	install -m 644 README.md LICENSE '$(DESTDIR)$(docdir)'
 	install -m 755 -D -t '$(DESTDIR)$(docdir)/examples' $(CONSUMERS)
 	install -m 644 cgi/consumers/schema.sql '$(DESTDIR)$(docdir)/examples'
+	install -m 644 -D -t '$(DESTDIR)$(unitdir)' $(UNITS:%=cgi/%)
+	sed -i -e 's|/usr/local/bin|$(bindir)|g' -e 's|/etc/tradecloud|$(sysconfdir)/tradecloud|g' \
+	    -e 's|/var/spool/tradecloud|$(spooldir)|g' $(UNITS:%='$(DESTDIR)$(unitdir)/%')
 	$(call install_configuration,apache/apache-location.conf,tradecloud/apache-location.conf)
 	$(call install_configuration,nginx/nginx-location.conf,tradecloud/nginx-location.conf)
 	$(call install_configuration,apache/tradecloud-webhook.conf,apache2/sites-available/tradecloud-webhook.conf)
@@ -167,7 +173,8 @@ uninstall: ## remove what install installed, but for the configuration
 	    '$(DESTDIR)$(datadir)/tradecloud/unavailable.asis' \
 	    '$(DESTDIR)$(mandir)/man8/tradecloud-webhook.8' \
 	    '$(DESTDIR)$(docdir)/README.md' '$(DESTDIR)$(docdir)/LICENSE' \
-	    $(patsubst cgi/consumers/%,'$(DESTDIR)$(docdir)/examples/%',$(CONSUMERS) cgi/consumers/schema.sql)
+	    $(patsubst cgi/consumers/%,'$(DESTDIR)$(docdir)/examples/%',$(CONSUMERS) cgi/consumers/schema.sql) \
+	    $(UNITS:%='$(DESTDIR)$(unitdir)/%')
 	-rmdir '$(DESTDIR)$(docdir)/examples'
 	-rmdir '$(DESTDIR)$(libexecdir)/tradecloud' '$(DESTDIR)$(datadir)/tradecloud' '$(DESTDIR)$(docdir)'
 

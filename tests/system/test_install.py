@@ -40,11 +40,18 @@ CONFIGURATION = [
     "etc/tradecloud/nginx-location.conf",
 ]
 
+UNITS = [
+    "usr/lib/systemd/system/tradecloud-spool-once@.path",
+    "usr/lib/systemd/system/tradecloud-spool-once@.service",
+    "usr/lib/systemd/system/tradecloud-spool@.service",
+]
+
 
 def test_install(make, place):
     make("install")
     assert files(place) == [
         *CONFIGURATION,
+        *UNITS,
         "usr/libexec/tradecloud/tradecloud-fetch",
         "usr/libexec/tradecloud/tradecloud-webhook",
         "usr/share/doc/tradecloud-webhook/LICENSE",
@@ -57,7 +64,7 @@ def test_install(make, place):
         "usr/share/man/man8/tradecloud-webhook.8",
         "usr/share/tradecloud/unavailable.asis",
     ]
-    for name in CONFIGURATION:
+    for name in CONFIGURATION + UNITS:
         text = (place / name).read_text()
         assert "/usr/local" not in text and "/var/spool/tradecloud" not in text, name
     assert "/srv/spool" in (place / "etc/tradecloud/nginx-location.conf").read_text()
