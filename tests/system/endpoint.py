@@ -29,6 +29,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _status(self, status):
         self._answer(status, b"" if status == "204" else b'{"detail":"unit of\nmeasure\x1b unknown"}')
 
+    def _unwell(self, refused):
+        """503 at first; then one event is refused, and the others are not."""
+        key = self.headers["Idempotency-Key"]
+        again = sum(headers["Idempotency-Key"] == key for _, headers, _, _ in self.server.requests) > 1
+        self._status("503" if not again else "422" if key == f'"{refused}"' else "200")
+
     def _long(self, status):
         self._answer(status, b"\0 " * 5_000_000 + b"the end")
 

@@ -1,11 +1,14 @@
-"""A PostgreSQL server of one's own: in a directory, on a socket there, not as root."""
+"""A PostgreSQL server of one's own, in a directory, on a socket there, not as root; and a history of
+events with the state that its tables are to come to."""
 
 import json
 import pathlib
+import random
 import subprocess
 import time
 
-from consumer import CONSUMERS
+from client import BUYER
+from consumer import CONSUMERS, make_entry
 from server import UNPRIVILEGED, hand_over, run
 
 SCHEMA = CONSUMERS / "schema.sql"
@@ -79,3 +82,72 @@ class Server:
             table, identifier, line, content = json.loads(row)
             state[table, identifier, line] = json.loads(content)
         return state
+
+
+def moment(minute):
+    return f"2025-04-23T{10 + minute // 60:02}:{minute % 60:02}:53.812Z"
+
+
+def make_line(position, content):
+    return {"id": f"id-{position}", "buyerLine": {"position": position, "item": {"number": "4711"}},
+            "note": content}
+
+
+class History:
+    """What happened at Tradecloud, one after the other: entries, and the state they lead to."""
+
+    def __init__(self, seed, orders=4):
+        self.random = random.Random(seed)
+        self.entries = []
+        self.state = {}
+        for i in range(orders):
+            self._order(f"{BUYER}-PO{i}", versioned=True)
+        for i in range(orders // 2):
+            self._order(f"legacy-{i}", versioned=False)
+        self._shipment(f"{BUYER}-SN1")
+
+    def _order(self, identifier, versioned):
+        lines = {}
+        for step in range(1, 9):
+            time = moment(step)
+            fetched = self.random.random() < 0.3
+            if fetched and len(lines) > 2:
+                del lines[self.random.choice(list(lines))]
+            changed = {f"{n:04}" for n in self.random.sample(range(6), 2)}
+            for position in changed:
+                lines[position] = make_line(position, f"{identifier} {step}")
+            shown = lines if fetched else changed
+            body = {"buyerOrder": {"description": f"step {step}"}, "lastUpdatedAt": time,
+                    "lines": [lines[position] for position in sorted(shown)]}
+            # A number that has been sent as a string, too.
+            if versioned:
+                body["version"] = str(step) if step == 3 else step
+            if fetched:
+                body["id"] = identifier
+                kind, data = ("order-fetched" if versioned else "legacy-order-fetched"), body
+            else:
+                body["orderId"] = identifier
+                container = self.random.choice(["orderEvent", "singleDeliveryOrderEvent"])
+                kind = "order.OrderLinesUpdatedByBuyer"
+                data = {"eventName": "X", container: {**body, "meta": {"messageId": str(step)}}}
+            # Versions tell, not clocks.
+            sent = moment(step + (self.random.randint(-3, 3) if versioned else 0))
+            self.entries.append(make_entry(kind, data, subject=identifier, time=sent))
+            header = {k: v for k, v in body.items() if k != "lines"}
+            self.state["order", identifier, ""] = header
+        for position, content in lines.items():
+            self.state["line", identifier, position] = content
+
+    def _shipment(self, identifier):
+        for step in range(5):
+            body = {"id": identifier, "meta": {"lastUpdatedAt": moment(step)}, "lines": [step]}
+            kind, data = (("shipment-fetched", body) if step % 2 else
+                          ("shipment.ShipmentIssuedBySupplier", {"shipment": body}))
+            self.entries.append(make_entry(kind, data, subject=identifier, time=moment(step)))
+            self.state["shipment", identifier, ""] = body
+
+    def shuffled(self):
+        """All of them, in any order, some twice."""
+        entries = self.entries + self.random.sample(self.entries, len(self.entries) // 2)
+        self.random.shuffle(entries)
+        return entries

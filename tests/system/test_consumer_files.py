@@ -6,7 +6,6 @@ import resource
 import stat
 
 import pytest
-
 from client import message_id, order
 from consumer import NAME, consume, make_entry, new_spool, put_in_the_way, receive
 

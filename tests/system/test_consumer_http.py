@@ -1,7 +1,6 @@
 """post-http: each event is posted whole, and what the endpoint says decides what becomes of it."""
 
 import pytest
-
 from client import order
 from consumer import NAME, consume, make_entry, new_spool, receive
 from endpoint import Endpoint

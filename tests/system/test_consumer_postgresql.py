@@ -7,10 +7,9 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
-from client import BUYER, order
+from client import order
 from consumer import consume, make_entry, new_spool, receive
-from postgresql import Server
+from postgresql import History, Server, moment
 
 
 @pytest.fixture(scope="module")
@@ -28,75 +27,6 @@ def server(shared_server):
 
 def load(server, entry):
     return consume("load-postgresql", server.connection(), entry=entry)
-
-
-def moment(minute):
-    return f"2025-04-23T{10 + minute // 60:02}:{minute % 60:02}:53.812Z"
-
-
-def make_line(position, content):
-    return {"id": f"id-{position}", "buyerLine": {"position": position, "item": {"number": "4711"}},
-            "note": content}
-
-
-class History:
-    """What happened at Tradecloud, one after the other: entries, and the state they lead to."""
-
-    def __init__(self, seed, orders=4):
-        self.random = random.Random(seed)
-        self.entries = []
-        self.state = {}
-        for i in range(orders):
-            self._order(f"{BUYER}-PO{i}", versioned=True)
-        for i in range(orders // 2):
-            self._order(f"legacy-{i}", versioned=False)
-        self._shipment(f"{BUYER}-SN1")
-
-    def _order(self, identifier, versioned):
-        lines = {}
-        for step in range(1, 9):
-            time = moment(step)
-            fetched = self.random.random() < 0.3
-            if fetched and len(lines) > 2:
-                del lines[self.random.choice(list(lines))]
-            changed = {f"{n:04}" for n in self.random.sample(range(6), 2)}
-            for position in changed:
-                lines[position] = make_line(position, f"{identifier} {step}")
-            shown = lines if fetched else changed
-            body = {"buyerOrder": {"description": f"step {step}"}, "lastUpdatedAt": time,
-                    "lines": [lines[position] for position in sorted(shown)]}
-            # A number that has been sent as a string, too.
-            if versioned:
-                body["version"] = str(step) if step == 3 else step
-            if fetched:
-                body["id"] = identifier
-                kind, data = ("order-fetched" if versioned else "legacy-order-fetched"), body
-            else:
-                body["orderId"] = identifier
-                container = self.random.choice(["orderEvent", "singleDeliveryOrderEvent"])
-                kind = "order.OrderLinesUpdatedByBuyer"
-                data = {"eventName": "X", container: {**body, "meta": {"messageId": str(step)}}}
-            # Versions tell, not clocks.
-            sent = moment(step + (self.random.randint(-3, 3) if versioned else 0))
-            self.entries.append(make_entry(kind, data, subject=identifier, time=sent))
-            header = {k: v for k, v in body.items() if k != "lines"}
-            self.state["order", identifier, ""] = header
-        for position, content in lines.items():
-            self.state["line", identifier, position] = content
-
-    def _shipment(self, identifier):
-        for step in range(5):
-            body = {"id": identifier, "meta": {"lastUpdatedAt": moment(step)}, "lines": [step]}
-            kind, data = (("shipment-fetched", body) if step % 2 else
-                          ("shipment.ShipmentIssuedBySupplier", {"shipment": body}))
-            self.entries.append(make_entry(kind, data, subject=identifier, time=moment(step)))
-            self.state["shipment", identifier, ""] = body
-
-    def shuffled(self):
-        """All of them, in any order, some twice."""
-        entries = self.entries + self.random.sample(self.entries, len(self.entries) // 2)
-        self.random.shuffle(entries)
-        return entries
 
 
 def test_any_order_at_once(server):
@@ -199,8 +129,8 @@ def test_no_lines(server):
     assert line_of(server) == []
 
 
-HOSTILE = ["'; DROP TABLE tradecloud.orders; --", "\\", "\\.", "\n\\.\n", "$$ $1 %s", ":'x' :x", "\x1b\x01\x02",
-           '"', '","\x01', "é\u2028\U0001f600", " ", "`id`", "x" * 2000]
+HOSTILE = ["'; DROP TABLE tradecloud.orders; --", "\\", "\\.", "\n\\.\n", "$$ $1 %s", ":'x' :x",
+           "\x1b\x01\x02", '"', '","\x01', "é\u2028\U0001f600", " ", "`id`", "x" * 2000]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

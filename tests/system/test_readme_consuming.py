@@ -4,7 +4,6 @@ import re
 import subprocess
 
 import pytest
-
 from client import message_id, order
 from consumer import BASE, new_spool, put_in_the_way, receive
 from fetching import wait_for

@@ -4,7 +4,6 @@ import re
 import subprocess
 
 import pytest
-
 from server import TOP, run
 
 UNITS = ["tradecloud-spool@.service", "tradecloud-spool-once@.service", "tradecloud-spool-once@.path"]
