@@ -87,24 +87,26 @@ SECURITY DEFINER SET search_path = tradecloud, pg_temp SET timezone = 'UTC' AS $
 DECLARE
     id text := NEW.entry ->> 'subject';
     sent timestamptz := NEW.entry ->> 'time';
-    kind text := split_part(coalesce(NEW.entry ->> 'type', ''), '.', 3);
+    kind text := split_part(NEW.entry ->> 'type', '.', 3);
     data jsonb := NEW.entry -> 'data';
     body jsonb := CASE kind
-        WHEN 'order' THEN coalesce(data -> 'orderEvent', data -> 'singleDeliveryOrderEvent',
+        WHEN 'order' THEN coalesce(nullif(data -> 'orderEvent', 'null'),
+                                   nullif(data -> 'singleDeliveryOrderEvent', 'null'),
                                    data -> 'simpleOrderEvent')
-        WHEN 'shipment' THEN coalesce(data -> 'shipment', data -> 'shipmentEvent')
+        WHEN 'shipment' THEN coalesce(nullif(data -> 'shipment', 'null'), data -> 'shipmentEvent')
         ELSE data END;
     updated timestamptz := coalesce(body ->> 'lastUpdatedAt', body #>> '{meta,lastUpdatedAt}');
     young age := ROW(coalesce((body ->> 'version')::numeric, 0), coalesce(updated, sent),
                      kind LIKE '%-fetched' AND nullif(body -> 'lines', 'null') IS NOT NULL, sent);
 BEGIN
+    IF body IS NULL OR coalesce(kind, '') = '' THEN
+        RAISE EXCEPTION 'there is no data in it that fits its type' USING ERRCODE = 'data_exception';
+    END IF;
     CASE kind
     WHEN 'order', 'order-fetched', 'legacy-order-fetched' THEN
         PERFORM load_order(id, body, young);
     WHEN 'shipment', 'shipment-fetched' THEN
         PERFORM load_shipment(id, body, young);
-    WHEN '' THEN
-        RAISE EXCEPTION 'this is not an entry of the spool' USING ERRCODE = 'data_exception';
     ELSE
         RAISE NOTICE 'there is no table for %', NEW.entry ->> 'type';
     END CASE;

@@ -129,6 +129,16 @@ def test_no_lines(server):
     assert line_of(server) == []
 
 
+def test_nulls(server):
+    """A member that is null is as good as none."""
+    line = {"id": "a", "n": "1", "position": None, "buyerLine": None}
+    data = {"orderEvent": None, "simpleOrderEvent": None, "singleDeliveryOrderEvent":
+            {"version": None, "lastUpdatedAt": None, "lines": [line], "meta": None}}
+    assert load(server, make_entry("order.X", data)).returncode == 0
+    assert load(server, event(None, {"id": "b", "n": "2"})).returncode == 0
+    assert line_of(server) == [["a", "1"], ["b", "2"]]
+
+
 HOSTILE = ["'; DROP TABLE tradecloud.orders; --", "\\", "\\.", "\n\\.\n", "$$ $1 %s", ":'x' :x",
            "\x1b\x01\x02", '"', '","\x01', "é\u2028\U0001f600", " ", "`id`", "x" * 2000]
 
@@ -159,6 +169,7 @@ REFUSED = {
     "no JSON": b"\\.\n",
     "broken off": event(1)[:-20],
     "no entry": b"{}",
+    "no type": b'{"time":"2025-04-23T10:01:53Z","data":{}}',
     "bytes": bytes(range(256)),
     "two": event(1) + b"\1\n\1" + event(1)[:-1],
     "no order": make_entry("order.X", {}),

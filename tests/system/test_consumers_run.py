@@ -10,13 +10,13 @@ from postgresql import History, Server
 from server import BUILD
 
 
-def run_consumer(spool, consumer, *arguments, options=()):
+def run_consumer(spool, consumer, *arguments, options=(), status=0):
     """Until nothing is left to be done."""
     done = subprocess.run([BUILD / "tradecloud-spool", "run", *options, "--",
                            CONSUMERS / consumer, *arguments],
                           env={**BASE, "TRADECLOUD_SPOOL": str(spool)}, capture_output=True,
                           timeout=120)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stderr.decode()
 
 
@@ -47,7 +47,7 @@ def test_http(tmp_path, authority):
     configuration = tmp_path / "erp.curl"
     configuration.write_text(f'url = "{endpoint.url}/unwell/{refused[:-len(".json")]}"\n'
                              f'cacert = "{authority.ca}"\n')
-    log = run_consumer(spool, "post-http", configuration, options=["--jobs", "4"])
+    log = run_consumer(spool, "post-http", configuration, options=["--jobs", "4"], status=65)
     endpoint.stop()
     assert names(spool, "failed") == [refused]
     assert "unit of measure unknown" in log
@@ -57,9 +57,9 @@ def test_http(tmp_path, authority):
     assert all(body in bodies.values() for _, _, body, _ in endpoint.requests)
 
 
-def test_postgresql(tmp_path):
+def test_postgresql(tmp_path, place):
     """Events that were made in another order than they were named in, some of them twice."""
-    server = Server(tmp_path / "postgresql").start()
+    server = Server(place / "postgresql").start()
     server.create()
     seed = random.randrange(1 << 32)
     history = History(seed)
