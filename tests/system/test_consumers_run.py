@@ -6,18 +6,23 @@ import subprocess
 from client import message_id, order
 from consumer import BASE, CONSUMERS, new_spool, receive
 from endpoint import Endpoint
+from fetching import wait_for
 from postgresql import History, Server
 from server import BUILD
 
 
-def run_consumer(spool, consumer, *arguments, options=(), status=0):
-    """Until nothing is left to be done."""
-    done = subprocess.run([BUILD / "tradecloud-spool", "run", *options, "--",
-                           CONSUMERS / consumer, *arguments],
-                          env={**BASE, "TRADECLOUD_SPOOL": str(spool)}, capture_output=True,
-                          timeout=120)
-    assert done.returncode == status, done.stderr
-    return done.stderr.decode()
+def start_consumer(spool, consumer, *arguments, options=()):
+    return subprocess.Popen([BUILD / "tradecloud-spool", "run", *options, "--",
+                             CONSUMERS / consumer, *arguments],
+                            env={**BASE, "TRADECLOUD_SPOOL": str(spool)}, stderr=subprocess.PIPE)
+
+
+def run_consumer(*arguments, status=0, **options):
+    """Until nothing is left to be done. Returns the log."""
+    process = start_consumer(*arguments, **options)
+    _, log = process.communicate(timeout=120)
+    assert process.returncode == status, log
+    return log.decode()
 
 
 def names(spool, state):
@@ -58,7 +63,8 @@ def test_http(tmp_path, authority):
 
 
 def test_postgresql(tmp_path, place):
-    """Events that were made in another order than they were named in, some of them twice."""
+    """Events that were made in another order than they are named in, some of them twice, and a runner
+    that is killed while it hands them over."""
     server = Server(place / "postgresql").start()
     server.create()
     seed = random.randrange(1 << 32)
@@ -72,7 +78,12 @@ def test_postgresql(tmp_path, place):
         path = spool / f"new/20250423T100153.{i:03}Z_order_{i}.json"
         path.write_bytes(entry)
         path.chmod(0o640)
-    run_consumer(spool, "load-postgresql", server.connection(), options=["--jobs", "8"])
+    loader = (spool, "load-postgresql", server.connection())
+    for share in (2, 1):
+        runner = start_consumer(*loader, options=["--jobs", "8", "--watch"])
+        wait_for(lambda: len(names(spool, "done")) >= len(entries) // share, 60)
+        runner.kill()
+        runner.communicate()
     assert len(names(spool, "done")) == len(entries)
     assert server.state() == history.state, f"seed {seed}"
     server.stop()
