@@ -193,6 +193,19 @@ def test_what_cannot_be_loaded(server, what):
     assert server.state() == {}
 
 
+def test_warnings(server):
+    """What a server says besides is no verdict."""
+    server.sql("""
+        CREATE FUNCTION tradecloud.warn() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE WARNING 'beware'; RETURN NEW; END $$;
+        CREATE TRIGGER a BEFORE INSERT ON tradecloud.inbox
+            FOR EACH ROW EXECUTE FUNCTION tradecloud.warn()""")
+    assert load(server, event(1)).returncode == 0
+    for text in ("three", "three\nERROR:  57P01: really"):
+        done = load(server, event(text))
+        assert done.returncode == 65 and b"WARNING" not in done.stderr, done.stderr
+
+
 def test_other_kinds(server):
     """There is nothing to load of documents and of what is not known; it says so."""
     for kind in ("order-documents.OrderDocumentsAttachedByBuyer", "unknown"):
