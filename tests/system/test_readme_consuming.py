@@ -129,14 +129,14 @@ def test_one_at_a_time(tmp_path, spool, consumer):
     all_names = names(spool)
     flag = tmp_path / "flag"
     first = consumer(f"while [ ! -e {flag} ]; do sleep 0.01; done")
-    wait_for(lambda: (tmp_path / "log").exists())
+    wait_for(lambda: (tmp_path / "log").exists(), 60)
     assert subprocess.run(["/bin/sh", tmp_path / "consume"], env=BASE).returncode == 0
     first.kill()
     first.wait()
     assert subprocess.run(["/bin/sh", tmp_path / "consume"], env=BASE).returncode == 0
     assert consumed(tmp_path) == all_names[:1]
     flag.touch()
-    wait_for(lambda: finish(consumer()) == (0, b"") and names(spool, "done") == all_names)
+    wait_for(lambda: finish(consumer()) == (0, b"") and names(spool, "done") == all_names, 60)
     assert consumed(tmp_path) == all_names[:1] + all_names
 
 
