@@ -47,6 +47,7 @@ COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
 HEADERS   = $(wildcard common/*.h)
 TEST_HEADERS = $(wildcard tests/unit/*.h)
+CONSUMERS = $(addprefix cgi/consumers/,import-files load-postgresql post-http)
 
 # The program that receives is wholly static: loading shared libraries would take several times as
 # long as receiving an event.
@@ -153,7 +154,7 @@ lint: ## look for mistakes without running anything
 	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
 	    --suppress=normalCheckLevelMaxBranches --inline-suppr --std=c11 -Icommon cgi common
-	shellcheck tests/deps .ci/run cgi/bash-completion/tradecloud-spool
+	shellcheck tests/deps .ci/run cgi/bash-completion/tradecloud-spool $(CONSUMERS)
 	mandoc -T lint -W warning cgi/*.[158]
 
 format: ## format the sources
@@ -181,12 +182,14 @@ uninstall: | build ## remove what install installed, but for changed configurati
 	@echo 'Left: the spool $(spooldir), the user and group tradecloud, and in $(sysconfdir)/tradecloud'
 	@echo 'what make install has not put there.'
 
-OWN_DIRECTORIES = $(libexecdir)/tradecloud $(datadir)/tradecloud $(docdir) $(sysconfdir)/tradecloud
+OWN_DIRECTORIES = $(libexecdir)/tradecloud $(datadir)/tradecloud $(docdir)/examples $(docdir) \
+                  $(sysconfdir)/tradecloud
 
 # All that is installed, a line each: what kind of file, its source, its directory.
 #     program  a program
 #     link     a link, to what is in the directory named last
 #     text     data, with the paths of this installation in it
+#     script   a text that can be run
 #     setting  a text that the administrator may change: what was changed stays
 define INSTALLED
 $(call $(1)_program,build/tradecloud-webhook,$(cgidir))
@@ -200,9 +203,16 @@ $(call $(1)_text,cgi/tradecloud-webhook.8,$(mandir)/man8)
 $(call $(1)_text,README.md,$(docdir))
 $(call $(1)_text,LICENSE,$(docdir))
 $(call $(1)_text,cgi/bash-completion/tradecloud-spool,$(completiondir))
+$(call $(1)_script,cgi/consumers/import-files,$(docdir)/examples)
+$(call $(1)_script,cgi/consumers/load-postgresql,$(docdir)/examples)
+$(call $(1)_script,cgi/consumers/post-http,$(docdir)/examples)
+$(call $(1)_text,cgi/consumers/schema.sql,$(docdir)/examples)
 $(call $(1)_text,apache/unavailable.asis,$(datadir)/tradecloud)
 $(call $(1)_text,cgi/sysusers.d/tradecloud-webhook.conf,$(sysusersdir))
 $(call $(1)_text,cgi/tmpfiles.d/tradecloud-webhook.conf,$(tmpfilesdir))
+$(call $(1)_text,cgi/tradecloud-spool@.service,$(unitdir))
+$(call $(1)_text,cgi/tradecloud-spool-once@.service,$(unitdir))
+$(call $(1)_text,cgi/tradecloud-spool-once@.path,$(unitdir))
 $(call $(1)_text,nginx/tradecloud-fcgiwrap.service,$(unitdir))
 $(call $(1)_text,nginx/tradecloud-fcgiwrap.socket,$(unitdir))
 $(call $(1)_setting,apache/apache-location.conf,$(sysconfdir)/tradecloud)
@@ -236,6 +246,11 @@ define install_text
 @$(set_paths) && $(INSTALL_DATA) -D build/text '$(target)' && rm build/text
 endef
 
+define install_script
+@echo 'installing $(target)'
+@$(set_paths) && $(INSTALL) -m 755 -D build/text '$(target)' && rm build/text
+endef
+
 define install_setting
 @$(set_paths) && rm -f '$(target).new' && \
 if [ ! -e '$(target)' ] || cmp -s build/text '$(target)'; then \
@@ -250,6 +265,7 @@ endef
 uninstall_program = rm -f '$(target)'
 uninstall_link = $(uninstall_program)
 uninstall_text = $(uninstall_program)
+uninstall_script = $(uninstall_program)
 
 define uninstall_setting
 @$(set_paths) && rm -f '$(target).new' && \

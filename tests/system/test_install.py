@@ -14,17 +14,24 @@ from server import TOP, Apache, Nginx, hand_over, run
 
 SITES = ["etc/apache2/sites-available/tradecloud-webhook.conf",
          "etc/nginx/sites-available/tradecloud-webhook.conf"]
-SETTINGS = [*SITES, "etc/tradecloud/apache-location.conf", "etc/tradecloud/nginx-location.conf"]
+SETTINGS = [*SITES, "etc/tradecloud/apache-location.conf", "etc/tradecloud/apache-oauth.conf",
+            "etc/tradecloud/nginx-location.conf"]
 PROGRAMS = ["bin/tradecloud-spool", "libexec/tradecloud/tradecloud-fetch", "libexec/tradecloud/tradecloud-webhook"]
+SCRIPTS = [f"share/doc/tradecloud-webhook/examples/{name}"
+           for name in ("import-files", "load-postgresql", "post-http")]
 LINKS = ["bin/tradecloud-fetch"]
 DATA = [
     "lib/systemd/system/tradecloud-fcgiwrap.service",
     "lib/systemd/system/tradecloud-fcgiwrap.socket",
+    "lib/systemd/system/tradecloud-spool-once@.path",
+    "lib/systemd/system/tradecloud-spool-once@.service",
+    "lib/systemd/system/tradecloud-spool@.service",
     "lib/sysusers.d/tradecloud-webhook.conf",
     "lib/tmpfiles.d/tradecloud-webhook.conf",
     "share/bash-completion/completions/tradecloud-spool",
     "share/doc/tradecloud-webhook/LICENSE",
     "share/doc/tradecloud-webhook/README.md",
+    "share/doc/tradecloud-webhook/examples/schema.sql",
     "share/man/man1/tradecloud-fetch.1",
     "share/man/man1/tradecloud-spool.1",
     "share/man/man5/tradecloud-spool.5",
@@ -76,7 +83,7 @@ def own(tree, place):
 
 
 def test_what_is_installed(tree):
-    below_prefix = [f"usr/{name}" for name in [*PROGRAMS, *LINKS, *DATA]]
+    below_prefix = [f"usr/{name}" for name in [*PROGRAMS, *SCRIPTS, *LINKS, *DATA]]
     assert tree.files() == sorted([*SETTINGS, *below_prefix])
     for name in LINKS:
         assert os.access(tree.path / "usr" / name, os.X_OK), name
@@ -84,6 +91,7 @@ def test_what_is_installed(tree):
 
 def test_modes(sources, place):
     """Whatever the umask: everybody may read and run, its owner alone may write."""
+    runnable = [os.path.basename(name) for name in [*PROGRAMS, *SCRIPTS]]
     for mask in ("077", "000"):
         path = place / mask
         Tree(sources, place / "same").make("install", f"DESTDIR={path}", umask=int(mask, 8))
@@ -91,8 +99,7 @@ def test_modes(sources, place):
             if file.is_symlink():
                 continue
             mode = stat.S_IMODE(file.stat().st_mode)
-            executable = file.is_dir() or file.name in ("tradecloud-webhook", "tradecloud-fetch",
-                                                           "tradecloud-spool")
+            executable = file.is_dir() or file.name in runnable
             assert mode == (0o755 if executable else 0o644), (file, oct(mode))
 
 
