@@ -58,7 +58,7 @@ SPOOL_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -ljson-c -lcrypto
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
 
-.PHONY: always all programs run check check-unit check-system check-install lint format
+.PHONY: always all programs run check check-unit check-system check-install bench lint format
 .PHONY: check-tls install install-strip uninstall clean help
 
 .SECONDARY:
@@ -115,7 +115,17 @@ build/unit/test_%: build/unit/test_%.o $(COMMON:%=build/unit/%.o)
 	@echo '  LINK $@'
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
 
-build build/unit:
+# The floor is what is measured against: the least a program can cost, so at fixed addresses.
+BENCH = build/bench/floor build/bench/ordinary build/bench/scan build/bench/spawn
+build/bench/floor build/bench/spawn: BENCH_LINK = -static -no-pie
+build/bench/ordinary: BENCH_LINK = -lcurl -ljson-c -lcrypto
+build/bench/scan: BENCH_LINK = build/common.a -ljson-c
+build/bench/scan: build/common.a
+build/bench/%: tests/bench/%.c Makefile | build/bench
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(CPPFLAGS) $(WARNINGS) -o $@ $< $(BENCH_LINK) $(LDFLAGS)
+
+build build/unit build/bench:
 	mkdir -p $@
 
 run: ## try it: an own server on https://localhost:8443/tradecloud (SERVER=nginx for nginx)
@@ -125,15 +135,15 @@ run: ## try it: an own server on https://localhost:8443/tradecloud (SERVER=nginx
 
 check: ## run all tests
 	@tests/deps build site check
-	@$(MAKE) --no-print-directory -j2 programs $(UNIT:%=build/unit/%)
+	@$(MAKE) --no-print-directory -j2 programs $(UNIT:%=build/unit/%) $(BENCH)
 	@$(MAKE) --no-print-directory check-unit
 	@$(MAKE) --no-print-directory check-system
 
 check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 	@for test in $^; do $$test || exit 1; done
 
-check-system: programs # the programs behind the real web servers
-	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs -n 4 tests/stub tests/system
+check-system: programs $(BENCH) # the programs behind the real web servers
+	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs -n 4 tests/stub tests/system tests/bench
 
 check-install: ## install as README.md says on Debian 12 and 13 of their own (as root; minutes)
 	@tests/deps site check debian
@@ -144,21 +154,26 @@ check-tls: ## what testssl.sh finds in both servers as shipped; some minutes
 	@$(MAKE) --no-print-directory programs
 	/usr/bin/python3 -B tests/system/check_tls.py
 
+bench: ## measure what an event costs, in 12 minutes (QUICK=1: in two)
+	@tests/deps build site bench
+	@$(MAKE) --no-print-directory programs $(BENCH)
+	@/usr/bin/python3 -B tests/bench/bench.py $(if $(QUICK),--quick)
+
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint
 	@# Its versions differ in details, so one must decide.
 	@case "$$(clang-format --version)" in \
-	*' version 14.'*) clang-format --dry-run --Werror cgi/*.c common/*.[ch] tests/unit/*.[ch] ;; \
+	*' version 14.'*) clang-format --dry-run --Werror cgi/*.c common/*.[ch] tests/unit/*.[ch] tests/bench/*.c ;; \
 	*) echo 'The format is not checked: that needs clang-format 14, as Debian 12 has it.' ;; \
 	esac
-	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
+	clang-tidy --quiet cgi/*.c common/*.c tests/bench/*.c -- $(CSTD)
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
-	    --suppress=normalCheckLevelMaxBranches --inline-suppr --std=c11 -Icommon cgi common
-	shellcheck tests/deps .ci/run cgi/bash-completion/tradecloud-spool $(CONSUMERS)
+	    --suppress=normalCheckLevelMaxBranches --inline-suppr --std=c11 -Icommon cgi common tests/bench
+	shellcheck tests/deps .ci/run tests/bench/store.sh cgi/bash-completion/tradecloud-spool $(CONSUMERS)
 	mandoc -T lint -W warning cgi/*.[158]
 
 format: ## format the sources
-	clang-format -i cgi/*.c common/*.[ch] tests/unit/*.[ch]
+	clang-format -i cgi/*.c common/*.[ch] tests/unit/*.[ch] tests/bench/*.c
 
 install: programs ## install programs, manual, units, and the web servers' configuration
 	$(call INSTALLED,install)

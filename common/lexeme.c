@@ -1,5 +1,6 @@
 #include "lexeme.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,39 +11,49 @@ bool cursor_invalid(struct cursor *c, const char *problem)
     return false;
 }
 
-bool cursor_at_end(struct cursor *c)
+void cursor_incomplete(struct cursor *c)
 {
-    if (c->at < c->end)
-        return false;
     c->incomplete = true;
     c->problem = "the text ends before it is complete";
-    return true;
 }
 
-void cursor_skip_space(struct cursor *c)
+void cursor_skip_run(struct cursor *c)
 {
-    while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t'))
+    static const char indent[] = "        ";
+    const ptrdiff_t step = sizeof indent - 1;
+    while (c->at < c->end &&
+           (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t')) {
         c->at++;
+        while (c->end - c->at >= step && memcmp(c->at, indent, (size_t)step) == 0)
+            c->at += step;
+    }
 }
 
-/* Whether eight bytes are all plain: ASCII, no control character, no quote, no backslash. The
- * tests may take a plain byte beside a special one for special, never the reverse. */
-static bool plain_word(const unsigned char *bytes)
+/* How many of the eight bytes, up to the first that is not, are plain: ASCII, no control character,
+ * no quote, no backslash. The subtractions borrow from the byte above a special one, which then may
+ * look special, too; those below it are told rightly. */
+static unsigned plain_bytes(const unsigned char *bytes)
 {
     const uint64_t ones = 0x0101010101010101U;
     const uint64_t highs = ones * 0x80;
     uint64_t word;
     memcpy(&word, bytes, sizeof word);
+    word = le64toh(word);
     uint64_t quote = word ^ (ones * '"');
     uint64_t backslash = word ^ (ones * '\\');
     uint64_t special = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | word;
-    return (special & highs) == 0;
+    special &= highs;
+    return special == 0 ? 8 : (unsigned)__builtin_ctzll(special) / 8;
 }
 
 static void skip_plain(struct cursor *c)
 {
-    while (c->end - c->at >= 8 && plain_word(c->at))
-        c->at += 8;
+    while (c->end - c->at >= 8) {
+        unsigned plain = plain_bytes(c->at);
+        c->at += plain;
+        if (plain < 8)
+            return;
+    }
     while (c->at < c->end && *c->at >= 0x20 && *c->at < 0x80 && *c->at != '"' && *c->at != '\\')
         c->at++;
 }
@@ -281,15 +292,14 @@ static size_t encode_byte(unsigned char byte, char out[7])
 {
     static const char letters[] = "bfnrt";
     static const char meanings[] = "\b\f\n\r\t";
+    if (byte >= 0x20 && byte != '"' && byte != '\\') {
+        out[0] = (char)byte;
+        return 1;
+    }
     const char *meaning = byte == '\0' ? NULL : strchr(meanings, byte);
     if (meaning != NULL)
         return (size_t)snprintf(out, 7, "\\%c", letters[meaning - meanings]);
-    if (byte < 0x20)
-        return (size_t)snprintf(out, 7, "\\u%04x", (unsigned)byte);
-    if (byte == '"' || byte == '\\')
-        return (size_t)snprintf(out, 7, "\\%c", byte);
-    out[0] = (char)byte;
-    return 1;
+    return (size_t)snprintf(out, 7, byte < 0x20 ? "\\u%04x" : "\\%c", (unsigned)byte);
 }
 
 bool lexeme_encode(struct text value, struct buffer *json)

@@ -23,11 +23,28 @@ struct cursor {
 /* Note that the byte at the cursor is wrong. Returns false, for the caller to return. */
 bool cursor_invalid(struct cursor *c, const char *problem);
 
-/* Whether the bytes end here. If so it is noted, as every caller needs one more. */
-bool cursor_at_end(struct cursor *c);
+/* Note that the bytes end too early. */
+void cursor_incomplete(struct cursor *c);
+
+/* Move over a run of white space. */
+void cursor_skip_run(struct cursor *c);
+
+/* Whether the bytes end here. If so it is noted, as every caller needs one more. (This and the next
+ * stand between all tokens: called instead of inlined, they take a quarter of the scanner's time.) */
+static inline bool cursor_at_end(struct cursor *c)
+{
+    if (c->at < c->end)
+        return false;
+    cursor_incomplete(c);
+    return true;
+}
 
 /* Move over white space, if any. */
-void cursor_skip_space(struct cursor *c);
+static inline void cursor_skip_space(struct cursor *c)
+{
+    if (c->at < c->end && *c->at <= ' ')
+        cursor_skip_run(c);
+}
 
 /* A string; the cursor stands at its opening quote. */
 bool lexeme_string(struct cursor *c);

@@ -1,0 +1,244 @@
+"""make bench: what receiving an event costs, beside the floor under it and beside its peers.
+
+    bench.py [--quick | --smoke] [--output DIRECTORY]
+
+The floor (floor.c) does what cannot be done without, and judges nothing; the peers do the same job in
+other ways. All is measured in one run, programs in turn, so that what disturbs one disturbs all; what
+is told are medians, and medians of ratios. Tables go to the terminal, everything to
+DIRECTORY/bench.json, a chart to DIRECTORY/chart.svg. --smoke tries the harness in some seconds, with
+nothing but the programs alone: its figures mean nothing.
+"""
+
+import argparse
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "tests" / name) for name in ("bench", "system", "stub")]
+
+import alone  # noqa: E402
+import chart  # noqa: E402
+import fetch  # noqa: E402
+import report  # noqa: E402
+import servers  # noqa: E402
+from alone import OURS, PROGRAMS  # noqa: E402
+from body import PLACE, order_event  # noqa: E402
+from meter import Meter  # noqa: E402
+from results import SIZES, Results  # noqa: E402
+from server import Authority  # noqa: E402
+
+INDENT = 4
+
+
+@dataclass
+class Scale:
+    """How much is measured."""
+
+    rounds: dict  # of programs alone, by size
+    programs: tuple = tuple(PROGRAMS)
+    entries: tuple = (10, 1_000_000)  # in the small and the large spool
+    server_rounds: int = 3
+    loads: tuple = ()  # (size, connections, tls, seconds, case)
+    fetches: int = 0
+    callgrind: tuple = ()
+
+
+FULL = Scale(
+    rounds={1_000: 150, 4_000: 300, 76_000: 150, 1_000_000: 40, 5_000_000: 20, 20_000_000: 10},
+    loads=((4_000, 8, True, 2, "new"), (4_000, 1, True, 2, "new"), (4_000, 32, True, 2, "new"),
+           (4_000, 8, False, 2, "new"), (4_000, 8, True, 2, report.CHEAP), (4_000, 8, True, 1, "duplicate"),
+           (1_000, 8, True, 1, "new"), (76_000, 8, True, 1, "new"), (1_000_000, 8, True, 1, "new"),
+           (5_000_000, 8, True, 1, "new"), (20_000_000, 8, True, 2, "new")),
+    fetches=20, callgrind=(4_000, 76_000))
+QUICK = Scale(
+    rounds={1_000: 30, 4_000: 60, 76_000: 30, 1_000_000: 15, 5_000_000: 7, 20_000_000: 5},
+    entries=(10, 100_000), server_rounds=2, loads=((4_000, 8, True, 1, "new"), (4_000, 8, True, 1, report.CHEAP)), fetches=6,
+    callgrind=(4_000,))
+# Perl's JSON module comes with what make bench installs.
+SMOKE = Scale(rounds={1_000: 4, 4_000: 4}, entries=(10, 100),
+              programs=tuple(name for name in PROGRAMS if name != "Perl"))
+
+
+@dataclass
+class Body:
+    path: pathlib.Path
+    size: int
+    offset: int  # of the message id
+
+
+class Bench:
+    def __init__(self, scale, directory):
+        self.scale = scale
+        self.directory = directory
+        self.results = Results()
+        self.started = time.monotonic()
+        self.bodies = {}
+        self.spools = 0
+
+    def say(self, text):
+        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
+        print(f"  {minutes:2}:{seconds:02}  {text}", flush=True)
+
+    def body(self, size, indent=None):
+        if (size, indent) not in self.bodies:
+            path = self.directory / f"body.{size}.{indent}"
+            content = order_event(size, indent)
+            path.write_bytes(content)
+            self.bodies[size, indent] = Body(path, size, content.index(PLACE.encode()))
+        return self.bodies[size, indent]
+
+    def spool(self):
+        self.spools += 1
+        return alone.make_spool(self.directory / f"spool.{self.spools}")
+
+    def posts_alone(self):
+        for size, rounds in self.scale.rounds.items():
+            self.say(f"alone: {SIZES[size]}")
+            self.results.add(alone.measure("new", rounds, self.body(size), self.spool(),
+                                           alone.plain(self.scale.programs)))
+        if 76_000 in self.scale.rounds:
+            self.say("alone: indented, duplicate, bearer")
+            for size in (76_000, 1_000_000):
+                self.results.add(alone.measure("new, indented", self.scale.rounds[size],
+                                               self.body(size, INDENT), self.spool(),
+                                               alone.plain(("floor", OURS))))
+        self.results.add(alone.measure("duplicate", self.scale.rounds[4_000], self.body(4_000),
+                                       self.spool(), alone.plain((OURS,)), again=True))
+        try:
+            self.bearer()
+        except alone.Failed as problem:
+            self.say(f"bearer is NOT measured: {problem}")
+
+    def bearer(self):
+        """Basic beside bearer, which this program checks itself, against a file of digests."""
+        token = "a-token-of-some-length-0123456789"
+        tokens = self.directory / "tokens"
+        tokens.write_text(hashlib.sha256(token.encode()).hexdigest() + "\n")
+        tokens.chmod(0o600)
+        variables = {"AUTH_TYPE": "", "HTTP_AUTHORIZATION": f"Bearer {token}",
+                     "TRADECLOUD_BEARER_FILE": str(tokens)}
+        targets = {"basic": (PROGRAMS[OURS], {}), "bearer": (PROGRAMS[OURS], variables)}
+        records = alone.measure("", self.scale.rounds[4_000], self.body(4_000), self.spool(), targets)
+        for record in records:
+            record.program, record.case = OURS, record.program
+        self.results.add(records)
+
+    def growth(self):
+        few, many = self.scale.entries
+        spools = {}
+        for entries in (few, many):
+            self.say(f"alone: a spool of {entries:,} entries")
+            spools[entries] = self.spool()
+            alone.fill(spools[entries], entries)
+        targets = {(name, entries): (PROGRAMS[name], {"TRADECLOUD_SPOOL": str(spool)})
+                   for entries, spool in spools.items() for name in ("floor", OURS)}
+        records = alone.measure("", self.scale.rounds[4_000], self.body(4_000), spools[few], targets)
+        for record in records:
+            record.program, entries = record.program
+            record.case = f"new, spool of {entries:,}"
+        self.results.add(records)
+
+    def instructions(self):
+        for size in self.scale.callgrind:
+            self.say(f"instructions: {SIZES[size]}")
+            for name, program in PROGRAMS.items():
+                self.results.instructions[name, size] = alone.count_instructions(
+                    program, self.body(size), self.spool())
+
+    def scanning(self):
+        sizes = [size for size in self.scale.rounds if size <= 5_000_000]
+        self.say("scanner and json-c")
+        for size in sizes:
+            for form, indent in (("compact", None), ("indented", INDENT)):
+                if size > 1_000 or indent is None:
+                    self.results.scanning[size, form] = alone.scan(
+                        self.scale.rounds[size], self.body(size, indent))
+
+    def servers(self):
+        meter = Meter()
+        with contextlib.ExitStack() as stack:
+            stack.callback(meter.close)
+            sites = servers.start_sites(self.directory, Authority(self.directory / "ca"), meter)
+            for site in sites:
+                stack.callback(site.stop)
+            for size, connections, tls, seconds, case in self.scale.loads:
+                self.say(f"servers: {SIZES[size]}, {connections} connections, "
+                         f"{'TLS' if tls else 'no TLS'}, {case}")
+                again = case == "duplicate"
+                for site in sites:
+                    site.hash_password("m" if case == report.CHEAP else "B")
+                self.results.add(servers.measure(
+                    sites, meter, case, self.scale.server_rounds, self.body(size), connections,
+                    seconds, tls, programs=(OURS,) if again else None, again=again))
+
+    def run(self):
+        self.posts_alone()
+        self.scanning()
+        self.growth()
+        self.instructions()
+        if self.scale.fetches:
+            self.say("GET, warm token")
+            self.results.fetching = fetch.measure(self.directory / "fetch", self.scale.fetches)
+        if self.scale.loads:
+            self.servers()
+
+
+def machine():
+    model = "unknown processor"
+    with open("/proc/cpuinfo") as stream:
+        for line in stream:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+    system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return f"{model}, {os.cpu_count()} processors, {system}, Linux {platform.release()}"
+
+
+def export(results, found, about):
+    return {"about": about, "targets": found, "records": [r.export() for r in results.records],
+            "instructions": [{"program": program, "size": size, "instructions": count}
+                             for (program, size), count in results.instructions.items()],
+            "scanning": [{"size": size, "form": form, "megabytes_per_second": speed}
+                         for (size, form), speed in results.scanning.items()],
+            "fetching_ms": results.fetching}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", dest="scale", action="store_const", const=QUICK, default=FULL)
+    parser.add_argument("--smoke", dest="scale", action="store_const", const=SMOKE)
+    parser.add_argument("--output", type=pathlib.Path, default=alone.OUT)
+    arguments = parser.parse_args()
+    # Not /tmp, which may be in memory: what is measured is a disk.
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tradecloud-bench.", dir="/var/tmp"))
+    directory.chmod(0o755)
+    about = {"machine": machine(), "date": datetime.date.today().isoformat()}
+    print(f"{about['machine']}, {about['date']}", flush=True)
+    bench = Bench(arguments.scale, directory)
+    try:
+        bench.run()
+    finally:
+        shutil.rmtree(directory)
+    found = list(report.targets(bench.results, arguments.scale.entries))
+    print()
+    for line in report.lines(bench.results, found):
+        print(line)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "bench.json").write_text(
+        json.dumps(export(bench.results, found, about), indent=1) + "\n")
+    (arguments.output / "chart.svg").write_text(
+        chart.draw(bench.results, f"{about['machine']}; {about['date']}"))
+    print(f"\n{arguments.output}/bench.json and chart.svg hold all of it.")
+
+
+if __name__ == "__main__":
+    main()

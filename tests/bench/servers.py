@@ -1,0 +1,236 @@
+"""Programs behind web servers, under wrk: the shipped configurations, and the peers beside them."""
+
+import base64
+import glob
+import json
+import os
+import shutil
+import subprocess
+
+import server
+from alone import BENCH, PROGRAMS, Failed, forget_contents, make_spool
+from results import Record
+from server import USER, free_port, hand_over
+
+PHP = "PHP-FPM"
+WEBHOOK = "webhook"
+LIMIT = 33554432  # of a body, as shipped
+
+
+class Comparing:
+    """A site as shipped that also listens without TLS, and has PHP-FPM beside the webhook."""
+
+    def __init__(self, directory, authority, **options):
+        self.plain_port = free_port()
+        super().__init__(directory, authority, **options)
+
+    def add(self, file, text):
+        with open(self.directory / "etc" / file, "a") as stream:
+            stream.write(text)
+
+    def configure(self):
+        super().configure()
+        shutil.copy(BENCH / "store.php", self.directory / "share/store.php")
+        self.script = self.directory / "share/store.php"
+        self.php_socket = self.directory / "run/php"
+        self.configure_php()
+        # What Debian ships, but for the sizes.
+        (self.directory / "etc/php.conf").write_text(f"""
+[global]
+daemonize = no
+error_log = {self.directory}/log/php.log
+[www]
+listen = {self.php_socket}
+pm = dynamic
+pm.max_children = 5
+pm.start_servers = 2
+pm.min_spare_servers = 1
+pm.max_spare_servers = 3
+php_admin_value[memory_limit] = 2G
+php_admin_value[post_max_size] = {LIMIT}
+""")
+
+    def _commands(self):
+        program = sorted(glob.glob("/usr/sbin/php-fpm*"))[-1]
+        self._spawn(program, "-y", self.directory / "etc/php.conf", log="php.out")
+        super()._commands()
+
+    def _connect(self):
+        super()._connect()
+        if not self.php_socket.exists():
+            raise OSError
+
+    def hash_password(self, scheme):
+        """Let the server check the password by another hash: B, bcrypt, as the README has it, costs
+        more than all else that is done for an event; m is MD5."""
+        server.run("htpasswd", f"-i{scheme}", self.directory / "etc/htpasswd", USER,
+                   input=self.password.encode(), stderr=subprocess.DEVNULL)
+        hand_over(self.directory / "etc")
+
+    def locate(self, program, tls):
+        """Its URL, once it is in place."""
+        path = "/php" if program == PHP else "/tradecloud"
+        if program != PHP:
+            self.install_program(PROGRAMS[program])
+        scheme, port = ("https", self.port) if tls else ("http", self.plain_port)
+        return f"{scheme}://localhost:{port}{path}"
+
+
+class Apache(Comparing, server.Apache):
+    programs = (*PROGRAMS, PHP)
+
+    def configure_php(self):
+        self.add("location.conf", f"""
+Alias "/php" "{self.script}"
+<Location "/php">
+    AuthType Basic
+    AuthName "tradecloud"
+    AuthBasicProvider file
+    AuthUserFile "{self.directory}/etc/htpasswd"
+    Require valid-user
+    LimitRequestBody {LIMIT}
+    SetEnv TRADECLOUD_SPOOL "{self.spool}"
+    SetHandler "proxy:unix:{self.php_socket}|fcgi://localhost/"
+</Location>
+""")
+        site = (self.directory / "etc/site.conf").read_text().replace(str(self.port),
+                                                                      str(self.plain_port))
+        lines = [line for line in site.splitlines(True) if not line.strip().startswith("SSL")]
+        self.add("plain.conf", "".join(lines))
+        self.add("apache2.conf", f"""
+LoadModule proxy_module {server.MODULES}/mod_proxy.so
+LoadModule proxy_fcgi_module {server.MODULES}/mod_proxy_fcgi.so
+Listen 127.0.0.1:{self.plain_port}
+Include "{self.directory}/etc/plain.conf"
+""")
+
+
+class Nginx(Comparing, server.Nginx):
+    programs = (*PROGRAMS, PHP)
+
+    def configure_php(self):
+        self.add("location.conf", f"""
+location = /php {{
+    auth_basic "tradecloud";
+    auth_basic_user_file {self.directory}/etc/htpasswd;
+    client_max_body_size {LIMIT};
+    fastcgi_pass unix:{self.php_socket};
+    fastcgi_param SCRIPT_FILENAME  {self.script};
+    fastcgi_param REQUEST_METHOD   $request_method;
+    fastcgi_param CONTENT_TYPE     $content_type;
+    fastcgi_param CONTENT_LENGTH   $content_length;
+    fastcgi_param TRADECLOUD_SPOOL {self.spool};
+}}
+""")
+        site = self.directory / "etc/site.conf"
+        listen = f"    listen 127.0.0.1:{self.port} ssl;\n"
+        site.write_text(site.read_text().replace(
+            listen, f"{listen}    listen 127.0.0.1:{self.plain_port};\n"))
+
+
+class Webhook(server.Site):
+    """Debian's webhook, with its own HTTP server: once with TLS, once without."""
+
+    name = "own server"
+    programs = (WEBHOOK,)
+
+    def hash_password(self, scheme):
+        """It compares the whole header with its configuration."""
+
+    def __init__(self, directory, authority, **options):
+        self.plain_port = free_port()
+        super().__init__(directory, authority, **options)
+
+    def configure(self):
+        script = self.directory / "libexec/store.sh"
+        shutil.copy(BENCH / "store.sh", script)
+        authorization = {"type": "value", "value": authorize(self),
+                         "parameter": {"source": "header", "name": "Authorization"}}
+        hook = {"id": "tradecloud", "execute-command": str(script), "http-methods": ["POST"],
+                "command-working-directory": str(self.directory / "tmp"),
+                "include-command-output-in-response": True, "success-http-response-code": 202,
+                "pass-arguments-to-command": [
+                    {"source": "payload", "name": "orderEvent.meta.messageId"}],
+                "pass-file-to-command": [{"source": "raw-request-body", "envname": "BODY"}],
+                "trigger-rule": {"match": authorization},
+                "trigger-rule-mismatch-http-response-code": 401}
+        (self.directory / "etc/hooks.json").write_text(json.dumps([hook]))
+
+    def _commands(self):
+        etc = self.directory / "etc"
+        variables = {**os.environ, "TRADECLOUD_SPOOL": str(self.spool)}
+        for port, options in ((self.plain_port, ()),
+                              (self.port, ("-secure", "-cert", etc / "cert.pem",
+                                           "-key", etc / "key.pem"))):
+            self._spawn("webhook", "-hooks", etc / "hooks.json", "-ip", "127.0.0.1", "-port", port,
+                        *options, log="webhook.log", env=variables)
+
+    def locate(self, program, tls):
+        scheme, port = ("https", self.port) if tls else ("http", self.plain_port)
+        return f"{scheme}://localhost:{port}/hooks/tradecloud"
+
+
+def authorize(site):
+    return "Basic " + base64.b64encode(f"{USER}:{site.password}".encode()).decode()
+
+
+def put_away(site, size, requests):
+    """Begin with an empty new/ again, and make sure that the events did come in."""
+    old = site.spool / f"counted.{len(os.listdir(site.spool))}"
+    (site.spool / "new").rename(old)
+    (site.spool / "new").mkdir()
+    (site.spool / "new").chmod(0o2770)
+    hand_over(site.spool / "new")
+    found = len(os.listdir(old))
+    if found < requests:
+        raise Failed(f"of {requests} events that were accepted, {found} are in the spool")
+    if size > 10_000:
+        forget_contents(old)
+
+
+def load(site, program, body, connections, seconds, tls, meter, again=False):
+    """One run of wrk against one program."""
+    url = site.locate(program, tls)
+    seed = int.from_bytes(os.urandom(4), "big")
+    before = meter.milliseconds()
+    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
+                           "-s", BENCH / "load.lua", url, "--", body.path,
+                           str(-1 if again else body.offset), str(seed), authorize(site)],
+                          check=True, text=True, stdout=subprocess.PIPE)
+    after = meter.milliseconds()
+    run = json.loads(done.stdout.splitlines()[-1])
+    if run["refused"] or run["broken"] or not run["requests"]:
+        raise Failed(f"{program} behind {site.name}: {run}\n{site.log()[-2000:]}")
+    put_away(site, body.size, 1 if again else run["requests"])
+    return {"per_second": run["requests"] / run["seconds"], "p50_ms": run["p50"],
+            "p99_ms": run["p99"],
+            "cpu_ms": None if before is None else (after - before) / run["requests"]}
+
+
+def measure(sites, meter, case, rounds, body, connections, seconds, tls=True, programs=None,
+            progress=lambda: None, **options):
+    """All programs of all sites, interleaved."""
+    records = {}
+    for number in range(rounds):
+        for site in sites:
+            for program in site.programs:
+                if programs and program not in programs:
+                    continue
+                record = records.setdefault((site.name, program), Record(
+                    program, case, site.name, body.size, connections, tls))
+                record.rounds.append(load(site, program, body, connections, seconds, tls, meter,
+                                          **options))
+                progress()
+    return list(records.values())
+
+
+def start_sites(directory, authority, meter):
+    sites = []
+    with meter.inside():
+        for kind in (Apache, Nginx, Webhook):
+            place = directory / kind.__name__.lower()
+            spool = make_spool(place / "spool")
+            spool.chmod(0o2770)
+            hand_over(place)
+            sites.append(kind(place, authority, environment={"TRADECLOUD_MIN_FREE": 0}).start())
+    return sites
