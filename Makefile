@@ -37,6 +37,8 @@ WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 HARDENING = -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIE
 SANITIZE  = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
             -fno-sanitize-recover=all
+FUZZING   = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+            -fno-sanitize-recover=all
 VERSION   = 0.1.0
 CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
             -DFETCH_PROGRAM='"$(libexecdir)/tradecloud/tradecloud-fetch"' \
@@ -44,6 +46,7 @@ CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
 
 COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
+FUZZ      = $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 HEADERS   = $(wildcard common/*.h)
 TEST_HEADERS = $(wildcard tests/unit/*.h)
 
@@ -103,7 +106,29 @@ build/unit/test_%: build/unit/test_%.o $(COMMON:%=build/unit/%.o)
 	@echo '  LINK $@'
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
 
-build build/unit:
+# Each harness brings its own main(), libFuzzer's, which only clang has.
+build/fuzz/%.o: common/%.c $(HEADERS) Makefile | build/fuzz
+	@echo '  CC   $@'
+	$(Q)clang $(CSTD) $(FUZZING) -c -o $@ $<
+
+build/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h common/http.c $(HEADERS) Makefile | build/fuzz
+	@echo '  CC   $@'
+	$(Q)clang $(CSTD) $(FUZZING) -Wall -Wextra -Werror -c -o $@ $<
+
+build/fuzz/rapidjson.o: tests/fuzz/rapidjson.cc Makefile | build/fuzz
+	@echo '  CXX  $@'
+	$(Q)clang++ -O1 -g -DRAPIDJSON_HAS_STDSTRING=0 -c -o $@ $<
+
+build/fuzz/common.a: $(COMMON:%=build/fuzz/%.o)
+	@echo '  AR   $@'
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/fuzz_%: build/fuzz/fuzz_%.o build/fuzz/rapidjson.o build/fuzz/common.a
+	@echo '  LINK $@'
+	$(Q)clang++ -fsanitize=fuzzer,address,undefined -Wl,--as-needed -o $@ $^ \
+	    -ljansson -ljson-c -lcurl -lcrypto
+
+build build/unit build/fuzz:
 	mkdir -p $@
 
 run: ## try it: an own server on https://localhost:8443/tradecloud (SERVER=nginx for nginx)
