@@ -39,11 +39,13 @@ SANITIZE  = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
             -fno-sanitize-recover=all
 FUZZING   = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
             -fno-sanitize-recover=all
+REPORTS   = /tmp/tradecloud-sanitize
 VERSION   = 0.1.0
 CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
             -DFETCH_PROGRAM='"$(libexecdir)/tradecloud/tradecloud-fetch"' \
             -DSPOOL_PATH='"$(spooldir)"' -DNETRC_PATH='"$(sysconfdir)/tradecloud/netrc"'
 
+PROGRAMS  = tradecloud-webhook tradecloud-fetch
 COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
 FUZZ      = $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
@@ -55,6 +57,12 @@ TEST_HEADERS = $(wildcard tests/unit/*.h)
 WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -lcrypto
 FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
+PYTEST     = /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
+SANITIZED  = $(PROGRAMS:%=build/sanitize/%)
+VALGRINDED = $(PROGRAMS:%=build/valgrind/%)
+COVERED    = $(PROGRAMS:%=build/coverage/%) $(UNIT:%=build/coverage/%)
+TIME       = 60
+
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
 
@@ -65,7 +73,9 @@ Q$(V) = @
 
 all: programs ## build the programs into build/
 
-programs: build/tradecloud-webhook build/tradecloud-fetch
+
+
+programs: $(PROGRAMS:%=build/%)
 
 build/%.o: common/%.c $(HEADERS) Makefile | build
 	@echo '  CC   $@'
@@ -106,6 +116,48 @@ build/unit/test_%: build/unit/test_%.o $(COMMON:%=build/unit/%.o)
 	@echo '  LINK $@'
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
 
+# The programs under the sanitizers, which need the dynamic linker; for tests only.
+build/sanitize/%.o: cgi/%.c $(HEADERS) Makefile | build/sanitize
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(WARNINGS) $(SANITIZE) -c -o $@ $<
+
+build/sanitize/options.o: tests/sanitize/options.c Makefile | build/sanitize
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(WARNINGS) -DREPORTS='"$(REPORTS)"' -c -o $@ $<
+
+build/sanitize/common.a: $(COMMON:%=build/unit/%.o)
+	@echo '  AR   $@'
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/sanitize/tradecloud-%: build/sanitize/%.o build/sanitize/options.o build/sanitize/common.a
+	@echo '  LINK $@'
+	$(Q)$(CC) $(SANITIZE) -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
+
+# The programs as they are shipped, but with shared libraries, as valgrind follows no malloc() in
+# a static program; for tests only.
+build/valgrind/tradecloud-%: build/%.o build/common.a | build/valgrind
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
+
+# Everything once more, counting what is executed; for tests only.
+build/coverage/%.o: common/%.c $(HEADERS) Makefile | build/coverage
+	$(Q)$(CC) $(CSTD) -O0 -g --coverage -c -o $@ $<
+
+build/coverage/%.o: cgi/%.c $(HEADERS) Makefile | build/coverage
+	$(Q)$(CC) $(CSTD) -O0 -g --coverage -c -o $@ $<
+
+build/coverage/test_%.o: tests/unit/test_%.c $(HEADERS) $(TEST_HEADERS) Makefile | build/coverage
+	$(Q)$(CC) $(CSTD) -O0 -g -c -o $@ $<
+
+build/coverage/common.a: $(COMMON:%=build/coverage/%.o)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/coverage/test_%: build/coverage/test_%.o build/coverage/common.a
+	$(Q)$(CC) --coverage -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
+
+build/coverage/tradecloud-%: build/coverage/%.o build/coverage/common.a
+	$(Q)$(CC) --coverage -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
+
 # Each harness brings its own main(), libFuzzer's, which only clang has.
 build/fuzz/%.o: common/%.c $(HEADERS) Makefile | build/fuzz
 	@echo '  CC   $@'
@@ -128,7 +180,7 @@ build/fuzz/fuzz_%: build/fuzz/fuzz_%.o build/fuzz/rapidjson.o build/fuzz/common.
 	$(Q)clang++ -fsanitize=fuzzer,address,undefined -Wl,--as-needed -o $@ $^ \
 	    -ljansson -ljson-c -lcurl -lcrypto
 
-build build/unit build/fuzz:
+build build/unit build/fuzz build/sanitize build/valgrind build/coverage:
 	mkdir -p $@
 
 run: ## try it: an own server on https://localhost:8443/tradecloud (SERVER=nginx for nginx)
@@ -147,6 +199,30 @@ check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 
 check-system: programs # the programs behind the real web servers
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/stub tests/system
+
+check-crash: programs ## kill and fail every system call of the programs (some minutes)
+	CRASH=full $(PYTEST) -n 0 tests/crash
+
+fuzz: $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook ## fuzz each harness for TIME seconds
+	@for name in $(FUZZ); do echo $$name; done | xargs -P "$$(nproc)" -I'{}' tests/fuzz/fuzz '{}' $(TIME)
+	@/usr/bin/python3 -B tests/fuzz/program.py $(TIME)
+
+# The web servers pass no ASAN_OPTIONS on, so reports go where the programs were told when built.
+# What cannot be under the sanitizers: they need libraries, and more memory than the tests allow.
+check-sanitize: $(SANITIZED) $(VALGRINDED) ## the system tests under ASan and UBSan, then valgrind
+	rm -rf $(REPORTS) && mkdir -m 1777 $(REPORTS)
+	BUILD=$(CURDIR)/build/sanitize $(PYTEST) -n 4 tests/system \
+	    --deselect tests/system/test_syscalls.py::test_links_no_libraries \
+	    --deselect tests/system/test_syscalls.py::test_memory_runs_out
+	@if ls $(REPORTS)/* 2>/dev/null; then cat $(REPORTS)/*; exit 1; fi
+	BUILD=$(CURDIR)/build/valgrind $(PYTEST) -n 0 tests/sanitize/memory.py
+
+coverage: $(COVERED) ## which lines and branches all tests together execute
+	find build/coverage -name '*.gcda' -delete && chmod 1777 build/coverage
+	@for test in $(UNIT:%=build/coverage/%); do $$test >/dev/null 2>&1 || exit 1; done
+	BUILD=$(CURDIR)/build/coverage $(PYTEST) -n 4 tests/system \
+	    --deselect tests/system/test_syscalls.py::test_links_no_libraries
+	gcovr --root . --object-directory build/coverage --filter common/ --filter cgi/ --print-summary
 
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint

@@ -129,7 +129,7 @@ class Bench:
             assert b"Status: 20" in done.stdout, done
 
     def _execute(self, spool, prefix, environment, body):
-        variables = {"AUTH_TYPE": "Basic", "CONTENT_LENGTH": str(len(body)),
+        variables = {"AUTH_TYPE": "Basic", "CONTENT_LENGTH": str(len(body)), "TRADECLOUD_MIN_FREE": "0",
                      "TRADECLOUD_FETCH_PROGRAM": str(BUILD / "tradecloud-fetch"), **environment,
                      "TRADECLOUD_SPOOL": str(spool)}
         variables = {k: v for k, v in variables.items() if v is not None}
