@@ -37,9 +37,6 @@ WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 HARDENING = -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIE
 SANITIZE  = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
             -fno-sanitize-recover=all
-FUZZING   = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
-            -fno-sanitize-recover=all
-REPORTS   = /tmp/tradecloud-sanitize
 VERSION   = 0.1.0
 CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
             -DFETCH_PROGRAM='"$(libexecdir)/tradecloud/tradecloud-fetch"' \
@@ -48,7 +45,6 @@ CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
 PROGRAMS  = tradecloud-webhook tradecloud-fetch
 COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
-FUZZ      = $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 HEADERS   = $(wildcard common/*.h)
 TEST_HEADERS = $(wildcard tests/unit/*.h)
 
@@ -56,12 +52,6 @@ TEST_HEADERS = $(wildcard tests/unit/*.h)
 # long as receiving an event.
 WEBHOOK_LINK = -static-pie -Wl,-z,relro,-z,now -lcrypto
 FETCH_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -lcurl -ljson-c -lcrypto
-
-PYTEST     = /usr/bin/python3 -B -m pytest -p no:cacheprovider -q
-SANITIZED  = $(PROGRAMS:%=build/sanitize/%)
-VALGRINDED = $(PROGRAMS:%=build/valgrind/%)
-COVERED    = $(PROGRAMS:%=build/coverage/%) $(UNIT:%=build/coverage/%)
-TIME       = 60
 
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
@@ -72,8 +62,6 @@ Q$(V) = @
 .SECONDARY:
 
 all: programs ## build the programs into build/
-
-
 
 programs: $(PROGRAMS:%=build/%)
 
@@ -116,72 +104,11 @@ build/unit/test_%: build/unit/test_%.o $(COMMON:%=build/unit/%.o)
 	@echo '  LINK $@'
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
 
-# The programs under the sanitizers, which need the dynamic linker; for tests only.
-build/sanitize/%.o: cgi/%.c $(HEADERS) Makefile | build/sanitize
-	@echo '  CC   $@'
-	$(Q)$(CC) $(CSTD) $(WARNINGS) $(SANITIZE) -c -o $@ $<
-
-build/sanitize/options.o: tests/sanitize/options.c Makefile | build/sanitize
-	@echo '  CC   $@'
-	$(Q)$(CC) $(CSTD) $(WARNINGS) -DREPORTS='"$(REPORTS)"' -c -o $@ $<
-
-build/sanitize/common.a: $(COMMON:%=build/unit/%.o)
-	@echo '  AR   $@'
-	$(Q)rm -f $@ && ar rcs $@ $^
-
-build/sanitize/tradecloud-%: build/sanitize/%.o build/sanitize/options.o build/sanitize/common.a
-	@echo '  LINK $@'
-	$(Q)$(CC) $(SANITIZE) -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
-
-# The programs as they are shipped, but with shared libraries, as valgrind follows no malloc() in
-# a static program; for tests only.
-build/valgrind/tradecloud-%: build/%.o build/common.a | build/valgrind
-	@echo '  LINK $@'
-	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
-
-# Everything once more, counting what is executed; for tests only.
-build/coverage/%.o: common/%.c $(HEADERS) Makefile | build/coverage
-	$(Q)$(CC) $(CSTD) -O0 -g --coverage -c -o $@ $<
-
-build/coverage/%.o: cgi/%.c $(HEADERS) Makefile | build/coverage
-	$(Q)$(CC) $(CSTD) -O0 -g --coverage -c -o $@ $<
-
-build/coverage/test_%.o: tests/unit/test_%.c $(HEADERS) $(TEST_HEADERS) Makefile | build/coverage
-	$(Q)$(CC) $(CSTD) -O0 -g -c -o $@ $<
-
-build/coverage/common.a: $(COMMON:%=build/coverage/%.o)
-	$(Q)rm -f $@ && ar rcs $@ $^
-
-build/coverage/test_%: build/coverage/test_%.o build/coverage/common.a
-	$(Q)$(CC) --coverage -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
-
-build/coverage/tradecloud-%: build/coverage/%.o build/coverage/common.a
-	$(Q)$(CC) --coverage -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
-
-# Each harness brings its own main(), libFuzzer's, which only clang has.
-build/fuzz/%.o: common/%.c $(HEADERS) Makefile | build/fuzz
-	@echo '  CC   $@'
-	$(Q)clang $(CSTD) $(FUZZING) -c -o $@ $<
-
-build/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h common/http.c $(HEADERS) Makefile | build/fuzz
-	@echo '  CC   $@'
-	$(Q)clang $(CSTD) $(FUZZING) -Wall -Wextra -Werror -c -o $@ $<
-
-build/fuzz/rapidjson.o: tests/fuzz/rapidjson.cc Makefile | build/fuzz
-	@echo '  CXX  $@'
-	$(Q)clang++ -O1 -g -DRAPIDJSON_HAS_STDSTRING=0 -c -o $@ $<
-
-build/fuzz/common.a: $(COMMON:%=build/fuzz/%.o)
-	@echo '  AR   $@'
-	$(Q)rm -f $@ && ar rcs $@ $^
-
-build/fuzz/fuzz_%: build/fuzz/fuzz_%.o build/fuzz/rapidjson.o build/fuzz/common.a
-	@echo '  LINK $@'
-	$(Q)clang++ -fsanitize=fuzzer,address,undefined -Wl,--as-needed -o $@ $^ \
-	    -ljansson -ljson-c -lcurl -lcrypto
-
-build build/unit build/fuzz build/sanitize build/valgrind build/coverage:
+build build/unit:
 	mkdir -p $@
+
+# Crash injection, fuzzing, storms, sanitizers, coverage.
+include tests/tests.mk
 
 run: ## try it: an own server on https://localhost:8443/tradecloud (SERVER=nginx for nginx)
 	@tests/deps build site
@@ -189,40 +116,17 @@ run: ## try it: an own server on https://localhost:8443/tradecloud (SERVER=nginx
 	@PORT=$(PORT) /usr/bin/python3 -B tests/system/run.py $(SERVER)
 
 check: ## run all tests
-	@tests/deps build site check
+	@tests/deps build site check proof
 	@$(MAKE) --no-print-directory -j2 programs $(UNIT:%=build/unit/%)
 	@$(MAKE) --no-print-directory check-unit
 	@$(MAKE) --no-print-directory check-system
+	@$(MAKE) --no-print-directory check-proof
 
 check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 	@for test in $^; do $$test || exit 1; done
 
 check-system: programs # the programs behind the real web servers
 	/usr/bin/python3 -B -m pytest -p no:cacheprovider -q -n 4 tests/stub tests/system
-
-check-crash: programs ## kill and fail every system call of the programs (some minutes)
-	CRASH=full $(PYTEST) -n 0 tests/crash
-
-fuzz: $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook ## fuzz each harness for TIME seconds
-	@for name in $(FUZZ); do echo $$name; done | xargs -P "$$(nproc)" -I'{}' tests/fuzz/fuzz '{}' $(TIME)
-	@/usr/bin/python3 -B tests/fuzz/program.py $(TIME)
-
-# The web servers pass no ASAN_OPTIONS on, so reports go where the programs were told when built.
-# What cannot be under the sanitizers: they need libraries, and more memory than the tests allow.
-check-sanitize: $(SANITIZED) $(VALGRINDED) ## the system tests under ASan and UBSan, then valgrind
-	rm -rf $(REPORTS) && mkdir -m 1777 $(REPORTS)
-	BUILD=$(CURDIR)/build/sanitize $(PYTEST) -n 4 tests/system \
-	    --deselect tests/system/test_syscalls.py::test_links_no_libraries \
-	    --deselect tests/system/test_syscalls.py::test_memory_runs_out
-	@if ls $(REPORTS)/* 2>/dev/null; then cat $(REPORTS)/*; exit 1; fi
-	BUILD=$(CURDIR)/build/valgrind $(PYTEST) -n 0 tests/sanitize/memory.py
-
-coverage: $(COVERED) ## which lines and branches all tests together execute
-	find build/coverage -name '*.gcda' -delete && chmod 1777 build/coverage
-	@for test in $(UNIT:%=build/coverage/%); do $$test >/dev/null 2>&1 || exit 1; done
-	BUILD=$(CURDIR)/build/coverage $(PYTEST) -n 4 tests/system \
-	    --deselect tests/system/test_syscalls.py::test_links_no_libraries
-	gcovr --root . --object-directory build/coverage --filter common/ --filter cgi/ --print-summary
 
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint
@@ -234,7 +138,7 @@ lint: ## look for mistakes without running anything
 	clang-tidy --quiet cgi/*.c common/*.c -- $(CSTD)
 	cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
 	    --suppress=normalCheckLevelMaxBranches --inline-suppr --std=c11 -Icommon cgi common
-	shellcheck tests/deps .ci/run
+	shellcheck tests/deps tests/fuzz/fuzz .ci/run
 	mandoc -T lint -W warning cgi/*.[18]
 
 format: ## format the sources
@@ -338,4 +242,4 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
