@@ -4,6 +4,7 @@
 FUZZ       = $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZING    = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
              -fno-sanitize-recover=all
+COUNTING   = $(CSTD) -O0 -g -fsanitize=address --coverage
 REPORTS    = /tmp/tradecloud-sanitize
 PYTEST     = /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs
 SANITIZED  = $(PROGRAMS:%=build/sanitize/%)
@@ -39,24 +40,25 @@ build/valgrind/tradecloud-%: build/%.o build/common.a | build/valgrind
 	@echo '  LINK $@'
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
-# Everything once more, counting what is executed; for tests only.
+# Everything once more, counting what is executed; for tests only. With ASan, as the tests of memory
+# that runs out need its allocator.
 build/coverage/%.o: common/%.c $(HEADERS) Makefile | build/coverage
-	$(Q)$(CC) $(CSTD) -O0 -g --coverage -c -o $@ $<
+	$(Q)$(CC) $(COUNTING) -c -o $@ $<
 
 build/coverage/%.o: cgi/%.c $(HEADERS) Makefile | build/coverage
-	$(Q)$(CC) $(CSTD) -O0 -g --coverage -c -o $@ $<
+	$(Q)$(CC) $(COUNTING) -c -o $@ $<
 
 build/coverage/test_%.o: tests/unit/test_%.c $(HEADERS) $(TEST_HEADERS) Makefile | build/coverage
-	$(Q)$(CC) $(CSTD) -O0 -g -c -o $@ $<
+	$(Q)$(CC) $(CSTD) -O0 -g -fsanitize=address -c -o $@ $<
 
 build/coverage/common.a: $(COMMON:%=build/coverage/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 build/coverage/test_%: build/coverage/test_%.o build/coverage/common.a
-	$(Q)$(CC) --coverage -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
+	$(Q)$(CC) $(COUNTING) -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
 
-build/coverage/tradecloud-%: build/coverage/%.o build/coverage/common.a
-	$(Q)$(CC) --coverage -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
+build/coverage/tradecloud-%: build/coverage/%.o build/sanitize/options.o build/coverage/common.a
+	$(Q)$(CC) $(COUNTING) -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
 # Each harness brings its own main(), libFuzzer's, which only clang has.
 build/fuzz/%.o: common/%.c $(HEADERS) Makefile | build/fuzz
