@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "stub"))
 
 from fetching import api_environment, check_secrets, empty, write_netrc  # noqa: E402
 from server import SERVERS, Authority  # noqa: E402
+from spoolfile import check_spool  # noqa: E402
 from stub import Stub  # noqa: E402
 
 
@@ -48,7 +49,8 @@ def site(server, shared_sites, directory, authority):
     if server.name not in shared_sites:
         shared_sites[server.name] = server(directory / server.name, authority).start()
     empty(shared_sites[server.name])
-    return shared_sites[server.name]
+    yield shared_sites[server.name]
+    check_spool(shared_sites[server.name].spool)
 
 
 @pytest.fixture
@@ -72,6 +74,7 @@ def new_site(server, authority, place):
     yield make
     for made in sites:
         made.stop()
+        check_spool(made.spool)
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +100,7 @@ def fetcher(server, shared_sites, directory, authority, stub):
                                     environment=api_environment(stub)).start()
     empty(shared_sites[name])
     yield shared_sites[name]
+    check_spool(shared_sites[name].spool)
     check_secrets(shared_sites[name], stub)
 
 
@@ -123,4 +127,5 @@ def hasty(server, shared_sites, directory, authority, stub):
         shared_sites[name] = server(directory / name, authority, environment=environment).start()
     empty(shared_sites[name])
     yield shared_sites[name]
+    check_spool(shared_sites[name].spool)
     check_secrets(shared_sites[name], stub)
