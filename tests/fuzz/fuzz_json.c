@@ -15,8 +15,8 @@
 static enum opinion jansson_opinion(const char *json, size_t length)
 {
     json_error_t error;
-    json_t *root = json_loadb(
-        json, length, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    json_t *root = json_loadb(json, length,
+                              JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     if (root != NULL) {
         json_decref(root);
         return ACCEPTED;
@@ -54,8 +54,9 @@ static void compare_verdicts(const char *json, size_t length)
     }
     /* And what can never become valid, does not by more of it. */
     if (result.verdict == SCAN_INVALID)
-        CHECK(scan(json, result.offset + 1 < length ? result.offset + 1 : length, NULL, 0).verdict ==
-              SCAN_INVALID);
+        CHECK(
+            scan(json, result.offset + 1 < length ? result.offset + 1 : length, NULL, 0).verdict ==
+            SCAN_INVALID);
 }
 
 static void check_name(const char *name)
@@ -92,10 +93,10 @@ static void check_envelope(const struct event *event, struct text body)
     CHECK(buffer_append_string(&all, ENVELOPE_TAIL));
     CHECK(memcmp(all.data + start, body.data, body.length) == 0);
     json_error_t error;
-    json_t *root = json_loadb(all.data, all.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
-                              &error);
-    json_t *data = json_loadb(body.data, body.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
-                              &error);
+    json_t *root =
+        json_loadb(all.data, all.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    json_t *data =
+        json_loadb(body.data, body.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     CHECK((root == NULL) == (data == NULL) || body.length > 2000);
     if (root != NULL && data != NULL) {
         CHECK(json_equal(json_object_get(root, "data"), data));

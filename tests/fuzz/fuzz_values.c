@@ -27,8 +27,8 @@ static struct json_object *look_up(struct json_object *object, const char *path)
 static void compare_values(const char *json, size_t length)
 {
     static const char *const paths[] = {
-        "eventName",         "orderEvent",    "orderEvent.orderId", "orderEvent.meta.messageId",
-        "shipment.id",       "meta",          "meta.messageId",     "shipment.meta.lastUpdatedAt",
+        "eventName",         "orderEvent", "orderEvent.orderId", "orderEvent.meta.messageId",
+        "shipment.id",       "meta",       "meta.messageId",     "shipment.meta.lastUpdatedAt",
         "orderEvent.version"};
     enum { PATHS = sizeof paths / sizeof paths[0] };
     struct scan_member members[PATHS];
