@@ -89,15 +89,15 @@ proof-deps:
 	@tests/deps build site check proof
 
 # The short versions, as a part of `make check`.
-check-proof: programs $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook
+check-proof: programs $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook $(VALGRINDED)
 	$(PYTEST) tests/crash
 	@$(MAKE) --no-print-directory fuzz TIME=6
-	DURATION=20 $(PYTEST) -n 2 tests/load
+	DURATION=20 $(PYTEST) -n 2 tests/load/test_storm.py
 
 check-crash: proof-deps programs ## kill the programs before, and fail, each of their system calls (10 minutes)
 	CRASH=full $(PYTEST) tests/crash
 
-check-load: proof-deps programs ## storm both web servers under load, for DURATION seconds each
+check-load: proof-deps programs $(VALGRINDED) ## storm both web servers under load, for DURATION seconds each
 	DURATION=$(DURATION) $(PYTEST) tests/load
 
 fuzz: proof-deps $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook ## fuzz each harness for TIME seconds

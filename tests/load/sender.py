@@ -12,6 +12,8 @@ from collections import Counter
 from client import message_id, order
 from server import USER
 
+TIMELESS = '{{"eventName":"OrderSynced","meta":{{"messageId":"{}"}}}}'  # named after its receipt
+FILLERS = [0] * 10 + [3000] * 10 + [100_000]
 RETRY = (0.02, 0.5)  # seconds between attempts; in reality more, and growing
 PATIENCE = 10  # seconds for one attempt
 
@@ -29,7 +31,7 @@ class Sender:
         self.answers = Counter()
         self.given_up = []  # what the sender would never send again
         self.accepted = {}  # the bodies of the events that were answered 2xx
-        self.threads = [threading.Thread(target=self._work) for _ in range(connections)]
+        self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(connections)]
         for thread in self.threads:
             thread.start()
 
@@ -49,7 +51,9 @@ class Sender:
                                                  context=self.context)
         while not self.stopping.is_set():
             identifier = message_id()
-            body = order(identifier=identifier, filler=random.choice((0, 3000, 100_000)))
+            body = TIMELESS.format(identifier).encode()
+            if random.random() < 0.7:
+                body = order(identifier=identifier, filler=random.choice(FILLERS))
             while True:
                 status = self._attempt(connection, body)
                 with self.lock:
