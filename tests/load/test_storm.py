@@ -38,9 +38,9 @@ def kill(pids):
 class Storm:
     """What can break. Each trouble returns what ends it, or None if it passes by itself."""
 
-    def __init__(self, site, filler, rng):
+    def __init__(self, site, disk, rng):
         self.site = site
-        self.filler = filler
+        self.disk = disk
         self.rng = rng
         self.seen = Counter()
 
@@ -100,15 +100,21 @@ class Storm:
             time.sleep(0.01)
 
     def fill_disk(self):
-        run(*AS_ROOT, "sh", "-c", f"dd if=/dev/zero of={self.filler} bs=1M 2>/dev/null; true")
-        return lambda: run(*AS_ROOT, "rm", "-f", self.filler)
+        """By making it as small as what is in it, and a little."""
+        usage = os.statvfs(self.disk)
+        used = (usage.f_blocks - usage.f_bfree) * usage.f_frsize
+        self._remount(f"size={used + self.rng.choice((0, 5000, 200_000))}")
+        return lambda: self._remount(f"size={SIZE}")
 
     def read_only(self):
         # A file that is being written keeps it from being done.
-        done = subprocess.run([*AS_ROOT, "mount", "-o", "remount,ro", self.filler.parent],
-                              capture_output=True)
-        self.seen["remounted"] += done.returncode == 0
-        return lambda: run(*AS_ROOT, "mount", "-o", "remount,rw", self.filler.parent)
+        self.seen["remounted"] += self._remount("ro")
+        return lambda: self._remount("rw")
+
+    def _remount(self, options):
+        """Returns whether it could be done."""
+        command = [*AS_ROOT, "mount", "-o", f"remount,{options}", self.disk]
+        return subprocess.run(command, capture_output=True).returncode == 0
 
     def upgrade(self):
         """A new version in the place of the old, as install does it; and for a moment none."""
@@ -161,16 +167,19 @@ def disk(place):
 def test_storm(server, place, authority, disk, say):
     """Troubles come in an order that SEED gives; when each comes, the machine decides."""
     site = server(place / "site", authority, spool=disk / "spool",
-                  environment={"TRADECLOUD_MIN_FREE": "1000000"}).start()
+                  environment={"TRADECLOUD_MIN_FREE": "0"}).start()
     try:
-        storm = Storm(site, disk / "filler", random.Random(SEED))
+        storm = Storm(site, disk, random.Random(SEED))
         sender = Sender(site, CONNECTIONS)
         try:
             storm.rage(time.monotonic() + DURATION)
         finally:
             done = sender.finish(60)
+        log = site.log()
+        logged = {reason: log.count(reason) for reason in (
+            "disk is full", "No space left", "Read-only", "SIGTERM", "cut short")}
         say(f"{site.name}: {len(sender.accepted)} events, answers {dict(sender.answers)}; "
-            f"{dict(storm.seen)}; SEED={SEED}")
+            f"{dict(storm.seen)}; logged {logged}; SEED={SEED}")
         assert sender.given_up == [], site.log()[-5000:]
         assert done, "an event never came through: " + site.log()[-1000:]
         files = {file.name.split("_")[2][:-5]: file for file in site.entries()}
