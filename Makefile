@@ -42,7 +42,7 @@ CSTD      = -std=c17 -D_GNU_SOURCE -Icommon -DPROGRAM_VERSION='"$(VERSION)"' \
             -DFETCH_PROGRAM='"$(libexecdir)/tradecloud/tradecloud-fetch"' \
             -DSPOOL_PATH='"$(spooldir)"' -DNETRC_PATH='"$(sysconfdir)/tradecloud/netrc"'
 
-PROGRAMS  = tradecloud-webhook tradecloud-fetch
+PROGRAMS  = $(patsubst cgi/%.c,tradecloud-%,$(wildcard cgi/*.c))
 COMMON    = $(notdir $(basename $(wildcard common/*.c)))
 UNIT      = $(notdir $(basename $(wildcard tests/unit/test_*.c)))
 HEADERS   = $(wildcard common/*.h)

@@ -18,7 +18,7 @@ DURATION   = 600
 .PHONY: proof-deps check-proof check-crash check-load check-sanitize fuzz coverage
 
 # The programs under the sanitizers, which need the dynamic linker; for tests only.
-build/sanitize/%.o: cgi/%.c $(HEADERS) Makefile | build/sanitize
+build/sanitize/tradecloud-%.o: cgi/%.c $(HEADERS) Makefile | build/sanitize
 	@echo '  CC   $@'
 	$(Q)$(CC) $(CSTD) $(WARNINGS) $(SANITIZE) -c -o $@ $<
 
@@ -30,13 +30,17 @@ build/sanitize/common.a: $(COMMON:%=build/unit/%.o)
 	@echo '  AR   $@'
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-build/sanitize/tradecloud-%: build/sanitize/%.o build/sanitize/options.o build/sanitize/common.a
+build/sanitize/tradecloud-%: build/sanitize/tradecloud-%.o build/sanitize/options.o build/sanitize/common.a
 	@echo '  LINK $@'
 	$(Q)$(CC) $(SANITIZE) -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
 # The programs as they are shipped, but with shared libraries, as valgrind follows no malloc() in
 # a static program; for tests only.
-build/valgrind/tradecloud-%: build/%.o build/common.a | build/valgrind
+build/valgrind/tradecloud-%.o: cgi/%.c $(HEADERS) Makefile | build/valgrind
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CSTD) $(CFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+build/valgrind/tradecloud-%: build/valgrind/tradecloud-%.o build/common.a
 	@echo '  LINK $@'
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
@@ -45,7 +49,7 @@ build/valgrind/tradecloud-%: build/%.o build/common.a | build/valgrind
 build/coverage/%.o: common/%.c $(HEADERS) Makefile | build/coverage
 	$(Q)$(CC) $(COUNTING) -c -o $@ $<
 
-build/coverage/%.o: cgi/%.c $(HEADERS) Makefile | build/coverage
+build/coverage/tradecloud-%.o: cgi/%.c $(HEADERS) Makefile | build/coverage
 	$(Q)$(CC) $(COUNTING) -c -o $@ $<
 
 build/coverage/test_%.o: tests/unit/test_%.c $(HEADERS) $(TEST_HEADERS) Makefile | build/coverage
@@ -57,7 +61,7 @@ build/coverage/common.a: $(COMMON:%=build/coverage/%.o)
 build/coverage/test_%: build/coverage/test_%.o build/coverage/common.a
 	$(Q)$(CC) $(COUNTING) -o $@ $^ -lcmocka -lcurl -ljson-c -lcrypto
 
-build/coverage/tradecloud-%: build/coverage/%.o build/sanitize/options.o build/coverage/common.a
+build/coverage/tradecloud-%: build/coverage/tradecloud-%.o build/sanitize/options.o build/coverage/common.a
 	$(Q)$(CC) $(COUNTING) -o $@ $^ -Wl,--as-needed -lcurl -ljson-c -lcrypto
 
 # Each harness brings its own main(), libFuzzer's, which only clang has.
