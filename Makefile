@@ -121,7 +121,7 @@ check: ## run all tests
 	@$(MAKE) --no-print-directory -j2 programs $(UNIT:%=build/unit/%)
 	@$(MAKE) --no-print-directory check-unit
 	@$(MAKE) --no-print-directory check-system
-	@$(MAKE) --no-print-directory check-proof
+	@$(MAKE) --no-print-directory -j2 check-proof
 
 check-unit: $(UNIT:%=build/unit/%) # each module, under the sanitizers
 	@for test in $^; do $$test || exit 1; done

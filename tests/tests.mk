@@ -96,7 +96,7 @@ proof-deps:
 check-proof: programs $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook $(VALGRINDED)
 	$(PYTEST) tests/crash
 	@$(MAKE) --no-print-directory fuzz TIME=6
-	DURATION=20 $(PYTEST) -n 2 tests/load/test_storm.py
+	DURATION=15 $(PYTEST) -n 2 tests/load/test_storm.py
 
 check-crash: proof-deps programs ## kill the programs before, and fail, each of their system calls (10 minutes)
 	CRASH=full $(PYTEST) tests/crash

@@ -18,7 +18,7 @@ from injection import Bench, Path, cases, inject
 from server import TOP, run
 
 FULL = os.environ.get("CRASH") == "full"
-SHARE = 40  # one case of so many of a path that fetches, unless all
+SHARE = 60  # one case of so many of a path that fetches, unless all
 POST = {"REQUEST_METHOD": "POST"}
 BODY = order(identifier="m")
 OTHER = order(identifier="another")
