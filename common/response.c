@@ -25,7 +25,8 @@ static const char emergency[] =
 enum { UNANSWERED, ANSWERED, NOBODY };
 static volatile sig_atomic_t begun = UNANSWERED;
 
-/* The statuses there are, with what each needs beside a body. */
+/* The statuses there are, with what each needs beside a body. The last stands for any that is not
+ * here, which would be a mistake of ours. */
 static const struct status {
     int code;
     const char *title;  /* RFC 9110 section 15 */
@@ -39,18 +40,16 @@ static const struct status {
     {405, "Method Not Allowed", "Allow: GET, POST, PUT\r\n"},
     {415, "Unsupported Media Type", ""},
     {502, "Bad Gateway", "Retry-After: " RETRY_AFTER "\r\n"},
-    {503, "Service Unavailable", "Retry-After: " RETRY_AFTER "\r\n"},
     {504, "Gateway Timeout", "Retry-After: " RETRY_AFTER "\r\n"},
+    {503, "Service Unavailable", "Retry-After: " RETRY_AFTER "\r\n"},
 };
 
-/* A status that is not in the table would be a mistake of ours, hence 503. */
 static const struct status *find_status(int code)
 {
-    const struct status *found = NULL;
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
-        if (statuses[i].code == code || (statuses[i].code == 503 && found == NULL))
-            found = &statuses[i];
-    return found;
+    size_t i = 0;
+    while (i < sizeof statuses / sizeof statuses[0] - 1 && statuses[i].code != code)
+        i++;
+    return &statuses[i];
 }
 
 static bool write_all(const char *bytes, size_t length)

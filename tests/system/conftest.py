@@ -14,6 +14,7 @@ from consuming import Spool  # noqa: E402
 from fetching import api_environment, check_secrets, empty, write_netrc  # noqa: E402
 from operating import Operator  # noqa: E402
 from server import SERVERS, Authority  # noqa: E402
+from spoolfile import check_spool  # noqa: E402
 from stub import Stub  # noqa: E402
 
 
@@ -50,7 +51,8 @@ def site(server, shared_sites, directory, authority):
     if server.name not in shared_sites:
         shared_sites[server.name] = server(directory / server.name, authority).start()
     empty(shared_sites[server.name])
-    return shared_sites[server.name]
+    yield shared_sites[server.name]
+    check_spool(shared_sites[server.name].spool)
 
 
 @pytest.fixture
@@ -90,6 +92,7 @@ def new_site(server, authority, place):
     yield make
     for made in sites:
         made.stop()
+        check_spool(made.spool)
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +118,7 @@ def fetcher(server, shared_sites, directory, authority, stub):
                                     environment=api_environment(stub)).start()
     empty(shared_sites[name])
     yield shared_sites[name]
+    check_spool(shared_sites[name].spool)
     check_secrets(shared_sites[name], stub)
 
 
@@ -141,4 +145,5 @@ def hasty(server, shared_sites, directory, authority, stub):
         shared_sites[name] = server(directory / name, authority, environment=environment).start()
     empty(shared_sites[name])
     yield shared_sites[name]
+    check_spool(shared_sites[name].spool)
     check_secrets(shared_sites[name], stub)

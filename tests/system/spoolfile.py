@@ -39,3 +39,11 @@ def check_entry(path, body):
     assert content[start:] == body + b"}"
     assert path.stat().st_mode & 0o7777 == 0o640
     return event
+
+
+def check_spool(spool):
+    """Every entry in every state, as a test leaves them."""
+    for state in ("new", "work", "done", "failed"):
+        for path in (spool / state).glob("*.json"):
+            assert NAME.fullmatch(path.name), path
+            check_cloudevent(path.read_bytes())

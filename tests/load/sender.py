@@ -1,0 +1,76 @@
+"""Tradecloud as it is known to send: 2xx is the end of an event; what is above 500, and a connection
+that fails, it tries again; at anything else it gives the event up, which must never happen."""
+
+import base64
+import http.client
+import random
+import ssl
+import threading
+import time
+from collections import Counter
+
+from client import message_id, order
+from server import USER
+
+TIMELESS = '{{"eventName":"OrderSynced","meta":{{"messageId":"{}"}}}}'  # named after its receipt
+FILLERS = [0] * 10 + [3000] * 10 + [100_000]
+RETRY = (0.02, 0.5)  # seconds between attempts; in reality more, and growing
+PATIENCE = 10  # seconds for one attempt
+
+
+class Sender:
+    """So many connections at once, each with one event after the other."""
+
+    def __init__(self, site, connections):
+        self.site = site
+        self.context = ssl.create_default_context(cafile=str(site.authority.ca))
+        secret = base64.b64encode(f"{USER}:{site.password}".encode()).decode()
+        self.headers = {"Authorization": f"Basic {secret}", "Content-Type": "application/json"}
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self.answers = Counter()
+        self.given_up = []  # what the sender would never send again
+        self.accepted = {}  # the bodies of the events that were answered 2xx
+        self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(connections)]
+        for thread in self.threads:
+            thread.start()
+
+    def _attempt(self, connection, body):
+        """The status, or the name of what went wrong."""
+        try:
+            connection.request("POST", "/tradecloud", body, self.headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return type(error).__name__
+
+    def _work(self):
+        connection = http.client.HTTPSConnection("localhost", self.site.port, timeout=PATIENCE,
+                                                 context=self.context)
+        while not self.stopping.is_set():
+            identifier = message_id()
+            body = TIMELESS.format(identifier).encode()
+            if random.random() < 0.7:
+                body = order(identifier=identifier, filler=random.choice(FILLERS))
+            while True:
+                status = self._attempt(connection, body)
+                with self.lock:
+                    self.answers[status] += 1
+                    if isinstance(status, int) and 200 <= status < 300:
+                        self.accepted[identifier] = body
+                        break
+                    if isinstance(status, int) and status <= 500:
+                        self.given_up.append((identifier, status))
+                        break
+                time.sleep(random.uniform(*RETRY))
+        connection.close()
+
+    def finish(self, seconds):
+        """Let each connection bring its last event home. Returns whether all did."""
+        self.stopping.set()
+        end = time.monotonic() + seconds
+        for thread in self.threads:
+            thread.join(max(0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self.threads)

@@ -1,0 +1,206 @@
+"""Through a real web server, under load, while about every second something breaks: what was sent is
+what is spooled, exactly, and the sender never hears what would make it give up.
+
+DURATION is the number of seconds for each server, SEED what repeats a sequence of troubles."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+from sender import Sender
+from server import BUILD, hand_over, run
+from spoolfile import check_entry
+
+DURATION = float(os.environ.get("DURATION", 20))
+SEED = int(os.environ.get("SEED", random.SystemRandom().getrandbits(32)))
+CONNECTIONS = 8
+AS_ROOT = [] if os.getuid() == 0 else ["sudo", "-n"]
+SIZE = 4 << 30  # bytes for the spool; half an hour's events take a quarter of it
+
+
+def children(pid):
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout
+    return [int(child) for child in found.split()]
+
+
+def kill(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+class Storm:
+    """What can break. Each trouble returns what ends it, or None if it passes by itself."""
+
+    def __init__(self, site, disk, rng):
+        self.site = site
+        self.disk = disk
+        self.rng = rng
+        self.seen = Counter()
+
+    @property
+    def master(self):
+        """Of Apache or nginx."""
+        return self.site.processes[-1].pid
+
+    def graceful_restart(self):
+        os.kill(self.master, signal.SIGUSR1 if self.site.name == "apache" else signal.SIGHUP)
+
+    def restart(self):
+        self.site.stop()
+        self.site.start()
+
+    def kill_everything(self):
+        for process in self.site.processes:
+            os.killpg(process.pid, signal.SIGKILL)
+        self.site.stop()
+        self.site.start()
+
+    def kill_worker(self):
+        """Of Apache, that can be mod_cgid's daemon."""
+        kill([self.rng.choice(children(self.master) or [0])])
+
+    def kill_fcgiwrap_child(self):
+        if self.site.name == "nginx":
+            kill([self.rng.choice(children(self.site.processes[0].pid) or [0])])
+
+    def kill_fcgiwrap(self):
+        """As systemd would start it again."""
+        if self.site.name == "apache":
+            return None
+        os.killpg(self.site.processes[0].pid, signal.SIGKILL)
+        self.site.processes[0].wait()
+
+        def repair():
+            (self.site.directory / "run/fcgiwrap").unlink(missing_ok=True)
+            nginx = self.site.processes[1]
+            self.site.processes = []
+            self.site._spawn("fcgiwrap", "-c", self.site.children, "-s",
+                             f"unix:{self.site.directory}/run/fcgiwrap", log="fcgiwrap.log")
+            self.site.processes.append(nginx)
+
+        return repair
+
+    def kill_programs(self):
+        """Ours, wherever they are."""
+        for _ in range(20):
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    if os.readlink(f"/proc/{pid}/exe").startswith(str(self.site.program)):
+                        os.kill(int(pid), signal.SIGKILL)
+                        self.seen["programs killed"] += 1
+                except OSError:
+                    pass
+            time.sleep(0.01)
+
+    def fill_disk(self):
+        """By making it as small as what is in it, and a little."""
+        usage = os.statvfs(self.disk)
+        used = (usage.f_blocks - usage.f_bfree) * usage.f_frsize
+        self._remount(f"size={used + self.rng.choice((0, 5000, 200_000))}")
+        return lambda: self._remount(f"size={SIZE}")
+
+    def read_only(self):
+        # A file that is being written keeps it from being done.
+        self.seen["remounted"] += self._remount("ro")
+        return lambda: self._remount("rw")
+
+    def _remount(self, options):
+        """Returns whether it could be done."""
+        command = [*AS_ROOT, "mount", "-o", f"remount,{options}", self.disk]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    def upgrade(self):
+        """A new version in the place of the old, as install does it; and for a moment none."""
+        if self.rng.random() < 0.5:
+            self.site.program.unlink()
+            time.sleep(0.1)
+        self.site.install_program()
+
+    def jump(self):
+        """The clock, for the program: days to either side. (A static program cannot be told another
+        time, so this one has shared libraries.)"""
+        wrapper = self.site.directory / "libexec/elsewhen"
+        real = self.site.directory / "libexec/real"
+        run("install", "-m", "755", BUILD / "valgrind/tradecloud-webhook", real)
+        wrapper.write_text(f"#!/bin/sh\nFAKETIME_DONT_FAKE_MONOTONIC=1 exec faketime -f "
+                           f"{self.rng.randint(-10**6, 10**6):+d}s {real}\n")
+        self.site.install_program(wrapper)
+        return self.site.install_program
+
+    def rage(self, end):
+        troubles = [self.graceful_restart, self.restart, self.kill_everything, self.kill_worker,
+                    self.kill_worker, self.kill_fcgiwrap_child, self.kill_fcgiwrap,
+                    self.kill_programs, self.kill_programs, self.fill_disk, self.read_only,
+                    self.upgrade, self.jump, self.jump]
+        while time.monotonic() < end:
+            self.rng.shuffle(troubles)
+            for trouble in troubles:
+                repair = trouble()
+                self.seen[trouble.__name__] += 1
+                time.sleep(self.rng.uniform(0.1, 0.8))
+                if repair:
+                    repair()
+                    time.sleep(0.2)
+                if time.monotonic() >= end:
+                    return
+
+
+@pytest.fixture
+def disk(place):
+    """A file system of its own for the spool."""
+    directory = place / "disk"
+    directory.mkdir()
+    run(*AS_ROOT, "mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "tmpfs", directory)
+    run(*AS_ROOT, "install", "-d", "-m", "2770", "-o", str(os.getuid()), directory / "spool")
+    hand_over(directory / "spool")
+    yield directory
+    run(*AS_ROOT, "umount", "-l", directory)
+
+
+def test_storm(server, place, authority, disk, say):
+    """Troubles come in an order that SEED gives; when each comes, the machine decides."""
+    site = server(place / "site", authority, spool=disk / "spool",
+                  environment={"TRADECLOUD_MIN_FREE": "0"}).start()
+    try:
+        storm = Storm(site, disk, random.Random(SEED))
+        sender = Sender(site, CONNECTIONS)
+        try:
+            storm.rage(time.monotonic() + DURATION)
+        finally:
+            done = sender.finish(60)
+        log = site.log()
+        logged = {reason: log.count(reason) for reason in (
+            "disk is full", "No space left", "Read-only", "SIGTERM", "cut short")}
+        say(f"{site.name}: {len(sender.accepted)} events, answers {dict(sender.answers)}; "
+            f"{dict(storm.seen)}; logged {logged}; SEED={SEED}")
+        assert sender.given_up == [], site.log()[-5000:]
+        assert done, "an event never came through: " + site.log()[-1000:]
+        files = {file.name.split("_")[2][:-5]: file for file in site.entries()}
+        assert len(files) == len(site.entries())
+        assert files.keys() == sender.accepted.keys()
+        for identifier, body in sender.accepted.items():
+            check_entry(files[identifier], body)
+        assert site.entries("rejected") == []
+    finally:
+        site.stop()
+
+
+def test_the_sender_gives_up(server, place, authority):
+    """Else nothing would be shown: a server that answers 500 is noticed."""
+    site = server(place / "site", authority).start()
+    try:
+        script = place / "script"
+        script.write_text("#!/bin/sh\ncat >/dev/null\nprintf 'Status: 404 Not Found\\r\\n\\r\\n'\n")
+        site.install_program(script)
+        sender = Sender(site, 1)
+        time.sleep(0.5)
+        assert sender.finish(20) and sender.given_up
+    finally:
+        site.stop()
