@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 bool claim_wants(const struct runner *runner, const struct entry *entry)
@@ -59,7 +60,7 @@ static void give_pause(struct runner *runner, const struct problem *problem)
     runner->halt = true;
     runner->look_at = timestamp_monotonic() + RUNNER_RETRY;
     if (!runner->options->watch)
-        runner->trouble = 74;
+        runner->trouble = EX_IOERR;
 }
 
 /* --- one entry --- */
@@ -313,6 +314,7 @@ void claim_rescan(struct runner *runner)
 {
     runner->claimed = false;
     runner->look = true;
+    subject_table_clear(&runner->foreign);
     if (fill(runner, &runner->front, ""))
         runner->total = runner->done + runner->given_up + runner->front.seen;
     restart_behind(runner);
@@ -382,7 +384,7 @@ static void read_failed(struct runner *runner, DIR *directory)
         subject_key(&entry, found->d_name, &subject);
         entry_close(&entry);
         if (!subject_table_put(&runner->failed, &subject, 0))
-            runner->trouble = 74;
+            runner->trouble = EX_IOERR;
     }
 }
 
@@ -399,7 +401,7 @@ void claim_read_failed(struct runner *runner)
         read_failed(runner, directory);
         (void)closedir(directory);
     } else {
-        runner->trouble = 74;
+        runner->trouble = EX_IOERR;
         if (fd >= 0)
             (void)close(fd);
     }

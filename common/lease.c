@@ -189,12 +189,22 @@ static enum look look_at(struct leases *leases, struct link *link)
     return look;
 }
 
+/* Returns false if it is too long to be one of ours. */
+static bool set_name(struct link *link, const char *name)
+{
+    size_t length = strlen(name);
+    *link = (struct link){.name = ""};
+    if (length >= sizeof link->name)
+        return false;
+    memcpy(link->name, name, length);
+    return true;
+}
+
 bool lease_is_dead(struct leases *leases, const char *name, char holder[LEASE_HOLDER_SIZE])
 {
-    struct link link = {.name = ""};
-    if (strlen(name) >= sizeof link.name)
+    struct link link;
+    if (!set_name(&link, name))
         return false;
-    (void)snprintf(link.name, sizeof link.name, "%s", name);
     enum look look = look_at(leases, &link);
     (void)snprintf(holder, LEASE_HOLDER_SIZE, "host %s pid %ld", link.holder.host, link.holder.pid);
     return look == DEAD;
@@ -245,6 +255,15 @@ static enum lease_outcome take_over(struct leases *leases, const struct link *ch
     return LEASE_TAKEN_OVER;
 }
 
+/* The name that whoever takes over from the dead one must have. It fits: DEPTH_MAX sees to it. */
+static void set_successor(const struct link *dead, char name[NAME_SIZE])
+{
+    char successor[NAME_SIZE];
+    (void)snprintf(successor, sizeof successor, "%.*s.%.*s", NAME_SIZE - LEASE_ID_SIZE - 1,
+                   dead->name, LEASE_ID_SIZE - 1, dead->holder.id);
+    memcpy(name, successor, sizeof successor);
+}
+
 /* Follow the chain of the dead to its end. */
 static enum lease_outcome follow(struct leases *leases, const char *name, struct problem *problem)
 {
@@ -262,9 +281,7 @@ static enum lease_outcome follow(struct leases *leases, const char *name, struct
             (void)failed("read", name, problem);
             return LEASE_FAILED;
         case DEAD:
-            (void)snprintf(chain[depth + 1].name, sizeof chain[depth + 1].name, "%.*s.%s",
-                           (int)(sizeof chain[0].name - LEASE_ID_SIZE - 1), chain[depth].name,
-                           chain[depth].holder.id);
+            set_successor(&chain[depth], chain[depth + 1].name);
         }
     }
     (void)problem_set(problem, 503, "too many dead leases: remove " LEASE_DIRECTORY "/%s*", name);
@@ -321,11 +338,9 @@ void lease_sweep(struct leases *leases)
     }
     for (const struct dirent *found = readdir(directory); found != NULL;
          found = readdir(directory)) {
-        struct link link = {.name = ""};
-        if (strncmp(found->d_name, "runner-", 7) != 0 || strlen(found->d_name) >= sizeof link.name)
-            continue;
-        (void)snprintf(link.name, sizeof link.name, "%s", found->d_name);
-        if (look_at(leases, &link) == DEAD && link.status.st_nlink == 1)
+        struct link link;
+        if (strncmp(found->d_name, "runner-", 7) == 0 && set_name(&link, found->d_name) &&
+            look_at(leases, &link) == DEAD && link.status.st_nlink == 1)
             (void)unlinkat(leases->directory, link.name, 0);
     }
     (void)closedir(directory);

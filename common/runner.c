@@ -62,7 +62,7 @@ static bool open_watch(struct runner *runner, struct problem *problem)
 static bool open_memory(struct runner *runner, struct problem *problem)
 {
     subject_table_init(&runner->held, RUNNER_HELD_MAX);
-    subject_table_init(&runner->skipped, (size_t)WINDOW_SIZE * 2);
+    subject_table_init(&runner->skipped, RUNNER_PASSED_MAX);
     subject_table_init(&runner->passed, RUNNER_PASSED_MAX);
     subject_table_init(&runner->foreign, RUNNER_PASSED_MAX);
     subject_table_init(&runner->failed, RUNNER_PASSED_MAX);
