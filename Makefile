@@ -60,7 +60,7 @@ SPOOL_LINK   = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -ljson-c -lcrypto
 # The whole command lines are shown by `make V=1`.
 Q$(V) = @
 
-.PHONY: always all programs run check check-unit check-system check-install bench lint format
+.PHONY: always all programs run check check-unit check-system check-consume check-install bench lint format
 .PHONY: check-tls install install-strip uninstall clean help
 
 .SECONDARY:
@@ -164,6 +164,10 @@ bench: ## measure what an event costs, in 12 minutes (QUICK=1: in two)
 	@tests/deps build site bench
 	@$(MAKE) --no-print-directory programs $(BENCH)
 	@/usr/bin/python3 -B tests/bench/bench.py $(if $(QUICK),--quick)
+
+check-consume: programs ## run the long tests of tradecloud-spool run, for some minutes
+	CONSUME_LONG=1 /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -s tests/system/test_run_crash.py \
+	    tests/system/test_run_storm.py
 
 lint: ## look for mistakes without running anything
 	@tests/deps build check lint

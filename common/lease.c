@@ -21,16 +21,16 @@ struct holder {
     char id[LEASE_ID_SIZE];
     char boot[LEASE_BOOT_SIZE];
     char lock[8]; /* "lock" if it holds one, else "none" */
-    long pid;
+    char pid[16];
     char host[HOST_SIZE];
 };
 
 enum look { ABSENT, OWN, ALIVE, DEAD, FAILED };
 
 struct link {
-    char name[NAME_SIZE];
     struct stat status;
     struct holder holder;
+    char name[NAME_SIZE];
 };
 
 /* errno says why. */
@@ -133,11 +133,11 @@ static void make_printable(char *text)
 /* A file that somebody else put there is known by its inode. */
 static void parse(char *content, const struct stat *status, struct holder *holder)
 {
-    *holder = (struct holder){.pid = 0};
-    if (sscanf(content, "%16[0-9a-f] %39s %7s %ld %64s", holder->id, holder->boot, holder->lock,
-               &holder->pid, holder->host) != 5 ||
+    *holder = (struct holder){.id = ""};
+    if (sscanf(content, "%16[0-9a-f] %39s %7s %15[0-9] %64s", holder->id, holder->boot,
+               holder->lock, holder->pid, holder->host) != 5 ||
         strlen(holder->id) != LEASE_ID_SIZE - 1) {
-        *holder = (struct holder){.pid = 0};
+        *holder = (struct holder){.id = ""};
         (void)snprintf(holder->id, sizeof holder->id, "%016jx", (uintmax_t)status->st_ino);
     }
     make_printable(holder->host);
@@ -206,7 +206,7 @@ bool lease_is_dead(struct leases *leases, const char *name, char holder[LEASE_HO
     if (!set_name(&link, name))
         return false;
     enum look look = look_at(leases, &link);
-    (void)snprintf(holder, LEASE_HOLDER_SIZE, "host %s pid %ld", link.holder.host, link.holder.pid);
+    (void)snprintf(holder, LEASE_HOLDER_SIZE, "host %s pid %s", link.holder.host, link.holder.pid);
     return look == DEAD;
 }
 
@@ -267,7 +267,7 @@ static void set_successor(const struct link *dead, char name[NAME_SIZE])
 /* Follow the chain of the dead to its end. */
 static enum lease_outcome follow(struct leases *leases, const char *name, struct problem *problem)
 {
-    struct link chain[DEPTH_MAX + 1];
+    struct link chain[DEPTH_MAX + 1] = {{.name = ""}};
     (void)snprintf(chain[0].name, sizeof chain[0].name, "%s", name);
     for (int depth = 0; depth < DEPTH_MAX; depth++) {
         switch (look_at(leases, &chain[depth])) {

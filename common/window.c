@@ -10,7 +10,7 @@
 bool window_init(struct window *window)
 {
     *window = (struct window){.slots = calloc(WINDOW_SIZE, sizeof *window->slots)};
-    window->order = calloc(WINDOW_SIZE, sizeof *window->order);
+    window->order = calloc(WINDOW_SIZE, sizeof(struct slot *));
     if (window->slots == NULL || window->order == NULL) {
         window_release(window);
         return false;
@@ -157,7 +157,7 @@ bool window_fill(struct window *window, const int *directories, int count, const
         good = read_directory(window, directories[i], after, odd, context);
     if (!good)
         window->count = 0;
-    qsort(window->order, window->count, sizeof *window->order, compare);
+    qsort(window->order, window->count, sizeof(struct slot *), compare);
     window_filter(window, is_first, &previous);
     set_last(window);
     return good;
