@@ -245,6 +245,15 @@ static enum lease_outcome take_over(struct leases *leases, const struct link *ch
     return LEASE_TAKEN_OVER;
 }
 
+/* The name under which a dead lease is taken over. */
+static void name_successor(const struct link *dead, struct link *successor)
+{
+    memcpy(successor->name, dead->name, sizeof successor->name);
+    size_t length = strnlen(dead->name, sizeof dead->name - LEASE_ID_SIZE - 1);
+    successor->name[length] = '.';
+    memcpy(successor->name + length + 1, dead->holder.id, sizeof dead->holder.id);
+}
+
 /* Follow the chain of the dead to its end. */
 static enum lease_outcome follow(struct leases *leases, const char *name, struct problem *problem)
 {
@@ -262,9 +271,7 @@ static enum lease_outcome follow(struct leases *leases, const char *name, struct
             (void)failed("read", name, problem);
             return LEASE_FAILED;
         case DEAD:
-            (void)snprintf(chain[depth + 1].name, sizeof chain[depth + 1].name, "%.*s.%s",
-                           (int)(sizeof chain[0].name - LEASE_ID_SIZE - 1), chain[depth].name,
-                           chain[depth].holder.id);
+            name_successor(&chain[depth], &chain[depth + 1]);
         }
     }
     (void)problem_set(problem, 503, "too many dead leases: remove " LEASE_DIRECTORY "/%s*", name);
@@ -322,9 +329,10 @@ void lease_sweep(struct leases *leases)
     for (const struct dirent *found = readdir(directory); found != NULL;
          found = readdir(directory)) {
         struct link link = {.name = ""};
-        if (strncmp(found->d_name, "runner-", 7) != 0 || strlen(found->d_name) >= sizeof link.name)
+        size_t length = strlen(found->d_name);
+        if (strncmp(found->d_name, "runner-", 7) != 0 || length >= sizeof link.name)
             continue;
-        (void)snprintf(link.name, sizeof link.name, "%s", found->d_name);
+        memcpy(link.name, found->d_name, length + 1);
         if (look_at(leases, &link) == DEAD && link.status.st_nlink == 1)
             (void)unlinkat(leases->directory, link.name, 0);
     }
