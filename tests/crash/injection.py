@@ -64,6 +64,7 @@ ERRORS = {
 SHORT = ["read", "write", "writev", "pread64", "pwrite64"]
 FOLLOWED = "openat,mkdirat,symlinkat,write,writev,pwrite64,fsync,linkat,unlinkat"
 TROUBLE = (502, 503, 504)
+NOT_REACHED = 99  # by which shorten ends
 
 
 @dataclass
@@ -101,7 +102,15 @@ class Case:
             return [str(shorten), self.call.name, str(self.call.nth), self.error]
         what = "signal=KILL" if self.kind == "kill" else f"error={self.error}"
         nth = f"{self.call.nth}{'+' if self.kind == 'last' else ''}"
-        return ["-e", f"inject={self.call.name}:{what}:when={nth}"]
+        # Only into a call that is traced can anything be injected.
+        return ["-e", f"trace={FOLLOWED},{self.call.name}",
+                "-e", f"inject={self.call.name}:{what}:when={nth}"]
+
+    def happened(self, run):
+        """Whether the program came to that call."""
+        if self.kind == "short":
+            return run.code != NOT_REACHED
+        return run.code == -9 if self.kind == "kill" else "(INJECTED)" in run.trace
 
     def __str__(self):
         return f"{self.kind} {self.call.name} {self.call.nth} {self.error}"
@@ -109,6 +118,7 @@ class Case:
 
 @dataclass
 class Run:
+    code: int
     status: int | None
     log: str
     trace: str
@@ -136,10 +146,10 @@ class Bench:
         return subprocess.run([*prefix, str(BUILD / "tradecloud-webhook")], input=body,
                               env=variables, capture_output=True, timeout=120)
 
-    def run(self, spool, options=(), traced=FOLLOWED, short=()):
+    def run(self, spool, options=("-e", f"trace={FOLLOWED}"), short=()):
         trace = spool.with_suffix(".trace")
         prefix = [*short, "strace", "-f", "-qq", "-y", "-s", "1024", "-o", str(trace),
-                  *(["-e", f"trace={traced}"] if traced else []), *options]
+                  *options]
         if short:
             # A traced program cannot be traced twice.
             prefix = list(short)
@@ -148,7 +158,7 @@ class Bench:
         statuses = re.findall(r"Status: (\d+) ", answer)
         assert len(statuses) <= 1, f"two answers: {answer!r}"
         text = "" if short else trace.read_text(errors="replace")
-        return Run(int(statuses[0]) if statuses else None, done.stderr.decode(), text)
+        return Run(done.returncode, int(statuses[0]) if statuses else None, done.stderr.decode(), text)
 
     def spool(self, name):
         spool = self.place / name
@@ -160,7 +170,7 @@ class Bench:
     def calls(self):
         """All system calls of the path, when all goes well."""
         spool = self.spool("baseline")
-        run = self.run(spool, traced=None)
+        run = self.run(spool, ())
         assert run.status == self.path.expected, run
         seen = Counter()
         found = []
@@ -245,6 +255,7 @@ def forget_failure(spool):
 
 
 def try_case(bench, number, case):
+    """Returns whether it came to the case: the number of some calls depends on time."""
     path = bench.path
     spool = bench.spool(f"case-{number}")
     disk = Disk(spool)
@@ -253,11 +264,13 @@ def try_case(bench, number, case):
     disk.replay(run.trace)
     is_sound(spool, path)
     check_answer(path, case, run, spool)
+    happened = case.happened(run)
     if run.status is not None and case.call.name != "unlinkat":
         assert entries(spool, "tmp") == [], "a file was left in tmp/"
     if short:
         assert run.status in (path.expected, None) or case.call.name != "write", run
-        return clean(bench, spool)
+        clean(bench, spool)
+        return happened
     retry = bench.run(spool)
     if retry.status in TROUBLE and forget_failure(spool):
         retry = bench.run(spool)
@@ -265,7 +278,8 @@ def try_case(bench, number, case):
     disk.replay(retry.trace)
     is_sound(spool, path)
     check_answer(path, case, retry, spool)
-    return clean(bench, spool)
+    clean(bench, spool)
+    return happened
 
 
 def clean(bench, spool):
@@ -274,16 +288,18 @@ def clean(bench, spool):
 
 
 def inject(bench, chosen, workers=None):
-    """Run the cases; returns what went wrong, as lines."""
+    """Run the cases; returns what went wrong, as lines, and how often it did not come to it."""
     wrong = []
+    missed = []
 
     def one(numbered):
         number, case = numbered
         try:
-            try_case(bench, number, case)
+            if not try_case(bench, number, case):
+                missed.append(str(case))
         except (AssertionError, Violation, subprocess.TimeoutExpired) as error:
             wrong.append(f"{bench.path.name}: {case}: {error!s:.600}")
 
     with ThreadPoolExecutor(workers or 3 * (os.cpu_count() or 1)) as executor:
         list(executor.map(one, enumerate(chosen)))
-    return wrong
+    return wrong, missed

@@ -58,11 +58,13 @@ def check(bench, found, chosen, say):
     if os.environ.get("CRASH") == "fail":
         chosen = [case for case in chosen if case.kind == "fail"]
     kinds = Counter(case.kind for case in chosen)
-    wrong = inject(bench, chosen)
+    wrong, missed = inject(bench, chosen)
     say(f"{bench.path.name}: {len(found)} calls, {len(chosen)} cases: " +
         ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) +
-        f"; {len(wrong)} wrong")
+        f"; {len(missed)} not reached; {len(wrong)} wrong")
     assert wrong == [], "\n".join(wrong[:20])
+    # What receives an event is the same at every time.
+    assert len(missed) <= (len(chosen) // 5 if bench.path.fetches else 0), missed
 
 
 @pytest.mark.parametrize("path", received(), ids=lambda path: path.name)

@@ -10,7 +10,9 @@ import pytest
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "system"), str(TESTS / "stub")]
 
+from fetching import write_netrc  # noqa: E402
 from server import SERVERS, Authority  # noqa: E402
+from stub import Stub  # noqa: E402
 
 
 @pytest.fixture(params=list(SERVERS))
@@ -29,6 +31,13 @@ def place():
 @pytest.fixture
 def authority(place):
     return Authority(place / "ca")
+
+
+@pytest.fixture
+def stub(place, authority):
+    with Stub(authority, place) as running:
+        write_netrc(running)
+        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Tradecloud as it is known to send: 2xx is the end of an event; what is above 500, and a connection
+"""Tradecloud as it is known to send, by POST and by GET: 2xx is the end of an event; what is above 500, and a connection
 that fails, it tries again; at anything else it gives the event up, which must never happen."""
 
 import base64
@@ -10,19 +10,22 @@ import time
 from collections import Counter
 
 from client import message_id, order
+from fetching import offer
 from server import USER
 
 TIMELESS = '{{"eventName":"OrderSynced","meta":{{"messageId":"{}"}}}}'  # named after its receipt
 FILLERS = [0] * 10 + [3000] * 10 + [100_000]
 RETRY = (0.02, 0.5)  # seconds between attempts; in reality more, and growing
-PATIENCE = 10  # seconds for one attempt
+PATIENCE = 30  # seconds for one attempt
 
 
 class Sender:
-    """So many connections at once, each with one event after the other."""
+    """So many connections at once, each with one event after the other; and so many that announce
+    orders, which the stub has, by GET."""
 
-    def __init__(self, site, connections):
+    def __init__(self, site, connections, announcing=0, stub=None):
         self.site = site
+        self.stub = stub
         self.context = ssl.create_default_context(cafile=str(site.authority.ca))
         secret = base64.b64encode(f"{USER}:{site.password}".encode()).decode()
         self.headers = {"Authorization": f"Basic {secret}", "Content-Type": "application/json"}
@@ -31,14 +34,16 @@ class Sender:
         self.answers = Counter()
         self.given_up = []  # what the sender would never send again
         self.accepted = {}  # the bodies of the events that were answered 2xx
-        self.threads = [threading.Thread(target=self._work, daemon=True) for _ in range(connections)]
+        self.announced = {}  # the orders for which that was answered
+        self.threads = [threading.Thread(target=self._work, args=(work,), daemon=True)
+                        for work in [self._post] * connections + [self._get] * announcing]
         for thread in self.threads:
             thread.start()
 
-    def _attempt(self, connection, body):
+    def _attempt(self, connection, *request):
         """The status, or the name of what went wrong."""
         try:
-            connection.request("POST", "/tradecloud", body, self.headers)
+            connection.request(*request, self.headers)
             answer = connection.getresponse()
             answer.read()
             return answer.status
@@ -46,20 +51,29 @@ class Sender:
             connection.close()
             return type(error).__name__
 
-    def _work(self):
+    def _post(self):
+        identifier = message_id()
+        body = TIMELESS.format(identifier).encode()
+        if random.random() < 0.7:
+            body = order(identifier=identifier, filler=random.choice(FILLERS))
+        return self.accepted, identifier, body, ("POST", "/tradecloud", body)
+
+    def _get(self):
+        identifier = message_id()
+        content = offer(self.stub, identifier=identifier)
+        return self.announced, identifier, content, ("GET", f"/tradecloud/order/{identifier}", None)
+
+    def _work(self, work):
         connection = http.client.HTTPSConnection("localhost", self.site.port, timeout=PATIENCE,
                                                  context=self.context)
         while not self.stopping.is_set():
-            identifier = message_id()
-            body = TIMELESS.format(identifier).encode()
-            if random.random() < 0.7:
-                body = order(identifier=identifier, filler=random.choice(FILLERS))
+            done, identifier, content, request = work()
             while True:
-                status = self._attempt(connection, body)
+                status = self._attempt(connection, *request)
                 with self.lock:
                     self.answers[status] += 1
                     if isinstance(status, int) and 200 <= status < 300:
-                        self.accepted[identifier] = body
+                        done[identifier] = content
                         break
                     if isinstance(status, int) and status <= 500:
                         self.given_up.append((identifier, status))

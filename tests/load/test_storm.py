@@ -11,13 +11,15 @@ import time
 from collections import Counter
 
 import pytest
+from fetching import api_environment
 from sender import Sender
 from server import BUILD, hand_over, run
-from spoolfile import check_entry
+from spoolfile import check_cloudevent, check_entry
 
 DURATION = float(os.environ.get("DURATION", 20))
 SEED = int(os.environ.get("SEED", random.SystemRandom().getrandbits(32)))
 CONNECTIONS = 8
+ANNOUNCING = 2  # connections by GET; the API is asked ten times a second at most
 AS_ROOT = [] if os.getuid() == 0 else ["sudo", "-n"]
 SIZE = 4 << 30  # bytes for the spool; half an hour's events take a quarter of it
 
@@ -27,12 +29,11 @@ def children(pid):
     return [int(child) for child in found.split()]
 
 
-def kill(pids):
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 class Storm:
@@ -64,11 +65,17 @@ class Storm:
 
     def kill_worker(self):
         """Of Apache, that can be mod_cgid's daemon."""
-        kill([self.rng.choice(children(self.master) or [0])])
+        self._kill_child(self.master)
 
     def kill_fcgiwrap_child(self):
         if self.site.name == "nginx":
-            kill([self.rng.choice(children(self.site.processes[0].pid) or [0])])
+            self._kill_child(self.site.processes[0].pid)
+
+    def _kill_child(self, pid):
+        """Any of them, if there is one."""
+        found = children(pid)
+        if found:
+            kill(self.rng.choice(found))
 
     def kill_fcgiwrap(self):
         """As systemd would start it again."""
@@ -92,7 +99,7 @@ class Storm:
         for _ in range(20):
             for pid in filter(str.isdigit, os.listdir("/proc")):
                 try:
-                    if os.readlink(f"/proc/{pid}/exe").startswith(str(self.site.program)):
+                    if os.readlink(f"/proc/{pid}/exe").startswith(str(self.site.program.parent)):
                         os.kill(int(pid), signal.SIGKILL)
                         self.seen["programs killed"] += 1
                 except OSError:
@@ -164,13 +171,33 @@ def disk(place):
     run(*AS_ROOT, "umount", "-l", directory)
 
 
-def test_storm(server, place, authority, disk, say):
+def check_events(files, accepted):
+    """Exactly those that were accepted."""
+    names = {file.name.split("_")[2][:-5]: file for file in files}
+    assert len(names) == len(files)
+    assert names.keys() == accepted.keys()
+    for identifier, body in accepted.items():
+        check_entry(names[identifier], body)
+
+
+def check_orders(files, announced):
+    """Exactly those that were announced"""
+    subjects = Counter()
+    for file in files:
+        subject = check_cloudevent(file.read_bytes())["subject"]
+        subjects[subject] += 1
+        check_entry(file, announced[subject])
+    assert subjects.keys() == announced.keys()
+    assert set(subjects.values()) <= {1}
+
+
+def test_storm(server, place, authority, disk, stub, say):
     """Troubles come in an order that SEED gives; when each comes, the machine decides."""
     site = server(place / "site", authority, spool=disk / "spool",
-                  environment={"TRADECLOUD_MIN_FREE": "0"}).start()
+                  environment=api_environment(stub, TRADECLOUD_MIN_FREE="0")).start()
     try:
         storm = Storm(site, disk, random.Random(SEED))
-        sender = Sender(site, CONNECTIONS)
+        sender = Sender(site, CONNECTIONS, ANNOUNCING, stub)
         try:
             storm.rage(time.monotonic() + DURATION)
         finally:
@@ -178,15 +205,12 @@ def test_storm(server, place, authority, disk, say):
         log = site.log()
         logged = {reason: log.count(reason) for reason in (
             "disk is full", "No space left", "Read-only", "SIGTERM", "cut short")}
-        say(f"{site.name}: {len(sender.accepted)} events, answers {dict(sender.answers)}; "
+        say(f"{site.name}: {len(sender.accepted)} events, {len(sender.announced)} orders, answers {dict(sender.answers)}; "
             f"{dict(storm.seen)}; logged {logged}; SEED={SEED}")
         assert sender.given_up == [], site.log()[-5000:]
         assert done, "an event never came through: " + site.log()[-1000:]
-        files = {file.name.split("_")[2][:-5]: file for file in site.entries()}
-        assert len(files) == len(site.entries())
-        assert files.keys() == sender.accepted.keys()
-        for identifier, body in sender.accepted.items():
-            check_entry(files[identifier], body)
+        check_events([f for f in site.entries() if "-fetched_" not in f.name], sender.accepted)
+        check_orders([f for f in site.entries() if "-fetched_" in f.name], sender.announced)
         assert site.entries("rejected") == []
     finally:
         site.stop()
