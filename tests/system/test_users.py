@@ -228,3 +228,22 @@ def test_planted_names(spool):
     assert CONSUMER.run("ln", "-s", victim, spool.path / "new" / name).returncode == 0
     assert spool.receive(SERVER, body)[0] == 200
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["token.lock", "pace.connect"])
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_links_for_locks(spool, name, link):
+    """What is written into a lock ends up nowhere else."""
+    netrc, victim = spool.path.parent / "netrc", spool.path / "state/victim"
+    for file, text in ((netrc, "machine localhost login a password b"), (victim, "precious")):
+        file.write_text(text)
+        file.chmod(0o600)
+        os.chown(file, SERVER.number, SERVER.number)
+    link(victim, spool.path / "state" / name)
+    done = SERVER.run(spool.path.parent / "fetch", "order", "an-id",
+                      env={"TRADECLOUD_SPOOL": str(spool.path), "TRADECLOUD_NETRC": str(netrc),
+                           "TRADECLOUD_API_URL": "https://localhost:1/v2"})
+    assert done.returncode == 75
+    assert f"cannot lock state/{name} in the spool" in done.stderr.decode()
+    assert "see tradecloud-fetch(1), FILES" in done.stderr.decode()
+    assert victim.read_text() == "precious"
