@@ -53,20 +53,24 @@ class Server:
         run("kill", f"-{signal}", self.process.pid)
         self.process.wait(60)
 
-    def sql(self, text, user="postgres"):
+    def psql(self, *arguments, user="postgres", **options):
+        """The server's own psql, as Debian's in the PATH first runs Perl."""
+        return run(programs() / "psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1",
+                   "-d", self.connection(user), *arguments, **options)
+
+    def sql(self, text):
         """The rows, as lists."""
-        done = run("psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", self.connection(user),
-                   input=text.encode(), stdout=subprocess.PIPE)
-        return [line.split("\t") for line in done.stdout.decode().split("\n")[:-1]]
+        output = self.psql(input=text.encode(), stdout=subprocess.PIPE).stdout.decode()
+        return [line.split("\t") for line in output.split("\n")[:-1]]
 
     def create(self):
         """The tables, empty, and a role that may do no more than load."""
-        self.sql("SET client_min_messages = error; DROP SCHEMA IF EXISTS tradecloud CASCADE;"
-                 "DROP ROLE IF EXISTS loader; CREATE ROLE loader LOGIN;")
-        run("psql", "-Xq", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--file={SCHEMA}",
-            "-d", self.connection("postgres"))
-        self.sql("GRANT USAGE ON SCHEMA tradecloud TO loader;"
-                 "GRANT INSERT ON tradecloud.inbox TO loader;")
+        self.psql("-1", "-c", "SET client_min_messages = error;"
+                  "DROP SCHEMA IF EXISTS tradecloud CASCADE;"
+                  "DROP ROLE IF EXISTS loader; CREATE ROLE loader LOGIN;",
+                  "-f", SCHEMA,
+                  "-c", "GRANT USAGE ON SCHEMA tradecloud TO loader;"
+                  "GRANT INSERT ON tradecloud.inbox TO loader;")
 
     def state(self):
         """What the tables hold: of each order, its line and shipment, the contents."""
