@@ -186,11 +186,11 @@ static int print_range(const char *name, int fd, uint64_t offset, uint64_t lengt
 {
     struct buffer bytes = BUFFER_INIT;
     int status = EX_OK;
-    if (!read_range(fd, offset, length, &bytes))
-        status = cannot_read(name);
-    else if (pretty)
-        status = print_pretty(name, (struct text){bytes.data, bytes.length});
-    else if (!print_bytes((struct text){bytes.data, bytes.length}))
+    bool read = read_range(fd, offset, length, &bytes);
+    struct text text = {bytes.data, bytes.length};
+    if (read && pretty)
+        status = print_pretty(name, text);
+    else if (!read || !print_bytes(text))
         status = cannot_read(name);
     buffer_release(&bytes);
     return status;

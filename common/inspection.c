@@ -176,11 +176,11 @@ static int64_t look_at_clocks(struct inspection *inspection)
     int tmp = inspection->spool.directories[SPOOL_TMP];
     int64_t now = timestamp_now();
     int64_t time = tmp < 0 ? now : ask_clock(tmp);
-    if (time < 0)
+    if (time < 0) {
         findings_add(&inspection->findings, FINDING_PROBLEM, spool_state_name(SPOOL_TMP), NULL,
                      "this user can make no file there: %s", strerror(errno));
-    if (time < 0)
         return now;
+    }
     int64_t skew = time - now;
     if (skew > SKEW_MAX || skew < -SKEW_MAX)
         findings_add(&inspection->findings, FINDING_PROBLEM, NULL, NULL,

@@ -47,8 +47,11 @@ static size_t take(struct text text, wchar_t *character)
 static char letter_of(wchar_t character)
 {
     static const wchar_t characters[] = L"\\\t\n\r";
+    static const char letters[] = "\\tnr";
     const wchar_t *found = character == 0 ? NULL : wcschr(characters, character);
-    return found == NULL ? '\0' : "\\tnr"[found - characters];
+    if (found == NULL)
+        return '\0';
+    return letters[found - characters];
 }
 
 static bool is_harmless(wchar_t character, bool ascii)
