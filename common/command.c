@@ -57,8 +57,10 @@ int command_option(int argc, char **argv, const char *help, const struct option 
     opterr = 0;
     int option = getopt_long(argc, argv, "", options, NULL);
     if (option == '?')
-        (void)command_misused(help, "%s: there is no such option, or its argument is %s",
-                              argv[optind - 1], "missing or one too many");
+        (void)command_misused(help,
+                              "%s: there is no such option, or its argument is missing, or it "
+                              "takes none",
+                              argv[optind - 1]);
     return option;
 }
 

@@ -57,12 +57,14 @@ static bool read_range(int fd, uint64_t offset, uint64_t length, struct buffer *
 
 /* --- printing --- */
 
-/* Byte for byte, but not to a terminal. */
+/* Byte for byte, but not to a terminal. Returns false with errno when memory runs out. */
 static bool print_bytes(struct text bytes)
 {
     struct terminal terminal = terminal_of(STDOUT_FILENO);
     struct buffer out = BUFFER_INIT;
     bool made = !terminal.present || legible_append_lines(&out, bytes, terminal.ascii);
+    if (!made)
+        errno = ENOMEM;
     if (!terminal.present)
         (void)fwrite(bytes.data, 1, bytes.length, stdout);
     else if (made)

@@ -1,10 +1,10 @@
 #include "entry.h"
 
+#include "regular.h"
 #include "scan.h"
 #include "timestamp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +12,7 @@
 enum {
     FIRST_READ = 4096, /* nearly every head, in one call */
     TAIL_MAX = 64,     /* bytes of white space that may follow the end of the event */
+    WHY_SIZE = 256,
 };
 
 /* --- names --- */
@@ -85,36 +86,20 @@ static enum entry_verdict failed(struct problem *problem, const char *what)
     return ENTRY_FAILED;
 }
 
-/* What openat() says of things that are no entry; what else goes wrong is our trouble. */
-static enum entry_verdict cannot_open(struct problem *problem)
-{
-    switch (errno) {
-    case ENOENT:
-        return ENTRY_GONE;
-    case ELOOP:
-    case ENXIO:
-    case ENODEV:
-        return odd(problem, "it is no regular file");
-    case EACCES:
-    case EPERM:
-        return odd(problem, "it may not be read by this user");
-    default:
-        return failed(problem, "open");
-    }
-}
-
-/* Neither a link is followed nor a pipe waited for. */
+/* What is no regular file, or may not be read, is odd; what else goes wrong is our trouble. */
 static enum entry_verdict open_file(int directory, const char *name, struct entry *entry,
                                     struct problem *problem)
 {
     struct stat status;
-    entry->fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (entry->fd < 0)
-        return cannot_open(problem);
-    if (fstat(entry->fd, &status) != 0)
-        return failed(problem, "inspect");
-    if (!S_ISREG(status.st_mode))
-        return odd(problem, "it is no regular file");
+    char why[WHY_SIZE];
+    entry->fd = regular_open(directory, name, &status, why, sizeof why);
+    if (entry->fd < 0) {
+        enum entry_verdict verdict = errno == 0        ? ENTRY_ODD
+                                     : errno == ENOENT ? ENTRY_GONE
+                                                       : ENTRY_FAILED;
+        (void)problem_set(problem, 503, "%s", why);
+        return verdict;
+    }
     entry->size = (uint64_t)status.st_size;
     return entry->size == 0 ? odd(problem, "it is empty") : ENTRY_READ;
 }

@@ -167,7 +167,7 @@ def test_output_cannot_be_written(operated, arguments):
     assert done.returncode == OUTPUT, done
     closed = operated.call(*arguments, prefix=["sh", "-c", 'exec "$@" >&-', "sh"])
     assert closed.returncode in (0, OUTPUT, CONFIGURATION), closed
-    assert operated.where() == {name: "new", operated.entries("done")[0]: "done", "foreign": "new"}
+    assert name in operated.entries("new") and len(operated.entries("done")) == 1
 
 
 def test_reader_goes_away(operated):

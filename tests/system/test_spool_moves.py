@@ -170,7 +170,8 @@ def test_reject_what_cannot_be(operated):
     request = operated.put_rejection(1)
     for name in (name_of(77), "x", "../new/x", "", rejection_name(2), request):
         assert operated.call("reject", "--", name).returncode == MISSING
-    assert operated.where() == {**{n: s for s, n in names.items()}, request: "rejected"}
+    assert operated.where() == {n: s for s, n in names.items()}
+    assert operated.entries("rejected") == [request]
 
 
 def test_reject_broken_entries(operated):
