@@ -188,14 +188,15 @@ def put_away(site, size, requests):
         forget_contents(old)
 
 
-def load(site, program, body, connections, seconds, tls, meter, again=False):
-    """One run of wrk against one program."""
+def load(site, program, body, connections, seconds, tls, meter, again=False, token=None):
+    """One run of wrk against one program, with the password or a bearer token."""
     url = site.locate(program, tls)
     seed = int.from_bytes(os.urandom(4), "big")
     before = meter.milliseconds()
     done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
                            "-s", BENCH / "load.lua", url, "--", body.path,
-                           str(-1 if again else body.offset), str(seed), authorize(site)],
+                           str(-1 if again else body.offset), str(seed),
+                           f"Bearer {token}" if token else authorize(site)],
                           check=True, text=True, stdout=subprocess.PIPE)
     after = meter.milliseconds()
     run = json.loads(done.stdout.splitlines()[-1])
@@ -224,7 +225,7 @@ def measure(sites, meter, case, rounds, body, connections, seconds, tls=True, pr
     return list(records.values())
 
 
-def start_sites(directory, authority, meter):
+def start_sites(directory, authority, meter, variables):
     sites = []
     with meter.inside():
         for kind in (Apache, Nginx, Webhook):
@@ -232,5 +233,5 @@ def start_sites(directory, authority, meter):
             spool = make_spool(place / "spool")
             spool.chmod(0o2770)
             hand_over(place)
-            sites.append(kind(place, authority, environment={"TRADECLOUD_MIN_FREE": 0}).start())
+            sites.append(kind(place, authority, environment=variables).start())
     return sites
