@@ -52,9 +52,10 @@ def draw(results, subtitle):
          alone_rows(results), 2, " ms"),
         ("4 kB over TLS, 8 connections: events a second (more is better)",
          server_rows(results), 0, ""),
-        (f"{OURS} by size of the event: time, in times that of the floor", size_rows(results), 2, " x"),
+        (f"{OURS} alone, by size of the event: time, in times that of the floor",
+         size_rows(results), 2, " x"),
     ]
-    y, parts = 66, []
+    y, parts = 78, []
     for title, rows, digits, unit in panels:
         if not rows:
             continue

@@ -1,8 +1,8 @@
 """What tradecloud-fetch costs beyond the plain curl tool that makes the same request.
 
 Both fetch the same order from the stand-in for Tradecloud's API, interleaved, with a token that is
-there; the difference is the token's look-up, the turns (none is waited for: the rounds are far enough
-apart), the check of the answer and the durable file."""
+there; the difference is the token's look-up, the turns (none is waited for: the rounds are far
+enough apart), the check of the answer and the durable file."""
 
 import json
 import subprocess
@@ -16,9 +16,9 @@ CURL, NEW, UNCHANGED = "curl", "tradecloud-fetch, new", "tradecloud-fetch, uncha
 
 
 def order(identifier, version):
-    return json.dumps({"id": identifier, "version": version,
-                       "lastUpdatedAt": "2026-11-23T10:05:00.000Z",
-                       "lines": [{"position": str(i), "text": "x" * 100} for i in range(500)]}).encode()
+    lines = [{"position": str(i), "text": "x" * 100} for i in range(500)]
+    return json.dumps({"id": identifier, "version": version, "lines": lines,
+                       "lastUpdatedAt": "2026-11-23T10:05:00.000Z"}).encode()
 
 
 def timed(command, **options):

@@ -1,5 +1,6 @@
--- wrk's side: POST one body again and again, each time with a new message id, and say in one line of
--- JSON how it went. Arguments: BODY OFFSET SEED AUTHORIZATION; with OFFSET -1 the body stays as it is.
+-- wrk's side: POST one body again and again, each time with a new message id, and say in one line
+-- of JSON how it went. Arguments: BODY OFFSET SEED AUTHORIZATION; with OFFSET -1 the body stays as it
+-- is.
 
 local head, tail, seed
 local count = 0

@@ -1,4 +1,4 @@
-"""The processor time of servers with all the processes they start, by a control group (version 2)."""
+"""The processor time of servers with all the processes they start, by a control group."""
 
 import contextlib
 import os
@@ -6,12 +6,14 @@ import pathlib
 
 
 def own_group():
-    """The mount point of the control groups and this process's own, or None."""
+    """The mount point of the control groups (version 2) and this process's own, or None."""
     with open("/proc/mounts") as mounts:
         points = [fields[1] for fields in map(str.split, mounts) if fields[2] == "cgroup2"]
     with open("/proc/self/cgroup") as groups:
         paths = [line.strip()[3:] for line in groups if line.startswith("0::")]
-    return (pathlib.Path(points[0]), pathlib.Path(points[0] + paths[0])) if points and paths else None
+    if not points or not paths:
+        return None
+    return pathlib.Path(points[0]), pathlib.Path(points[0] + paths[0])
 
 
 class Meter:

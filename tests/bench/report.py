@@ -65,8 +65,8 @@ def server_lines(results):
                          f"{number(low, 1)} - {number(high, 1)}", number(share), number(ours),
                          number(r.median("p50_ms")), number(r.median("p99_ms")),
                          number(r.median("cpu_ms"))])
-        yield from table(["", "events/s", "from - to", "x floor", "ours is x", "median ms", "p99 ms",
-                          "CPU ms"], rows)
+        yield from table(["", "events/s", "from - to", "x floor", "ours is x", "median ms",
+                          "p99 ms", "CPU ms"], rows)
         yield ""
 
 

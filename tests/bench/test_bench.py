@@ -51,8 +51,8 @@ def body(tmp_path):
 
 
 def test_every_run_is_an_event(tmp_path, body):
-    """Each program leaves one whole file a run, with a message id of its own; the first round is run,
-    too, though not counted."""
+    """Each program leaves one whole file a run, with a message id of its own; the first round is
+    run, too, though not counted."""
     for name in ("floor", alone.OURS, "ordinary C", "Python"):
         spool = alone.make_spool(tmp_path / name)
         [record] = alone.measure("new", 3, body, spool, alone.plain([name]))
@@ -90,8 +90,8 @@ def test_filling(tmp_path):
 
 def test_output(tmp_path):
     """A whole run, of programs alone: tables, figures for machines, and a chart."""
-    done = subprocess.run([sys.executable, "-B", HERE / "bench.py", "--smoke", "--output", tmp_path],
-                          check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-B", HERE / "bench.py", "--smoke", "--output",
+                           tmp_path], check=True, capture_output=True, text=True)
     assert "A process alone, 4 kB, new" in done.stdout
     assert "POST 4 kB alone, time x floor" in done.stdout
     figures = json.loads((tmp_path / "bench.json").read_text())
