@@ -249,6 +249,10 @@ class Apache(Site):
     name = "apache"
     mpm = "event"
 
+    def ports(self):
+        """What stands in the shipped site, and what is to."""
+        return {"*:443": f"*:{self.port}", "*:80": f"*:{self.plain_port}"}
+
     def configure(self):
         etc = self.directory / "etc"
         share = {"/usr/local/share/tradecloud": self.directory / "share"}
@@ -258,7 +262,7 @@ class Apache(Site):
             paths["Timeout 65"] = f"Timeout {self.timeout}"
         substitute("apache/apache-location.conf", etc / "location.conf", paths)
         substitute("apache/tradecloud-webhook.conf", etc / "site.conf", {
-            **self._site_paths(), **share, "*:443": f"*:{self.port}", "*:80": f"*:{self.plain_port}",
+            **self._site_paths(), **share, **self.ports(),
             "/etc/tradecloud/apache-location.conf": etc / "location.conf"})
         self._set_variables('SetEnv {name} "{value}"')
         modules = [f"mpm_{self.mpm}", "cgi" if self.mpm == "prefork" else "cgid", "asis",
@@ -290,6 +294,11 @@ class Nginx(Site):
     name = "nginx"
     children = 32
 
+    def ports(self):
+        return {"listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
+                "    listen [::]:443 ssl;\n": "", "    listen [::]:80;\n": "",
+                "listen 80": f"listen 127.0.0.1:{self.plain_port}"}
+
     def configure(self):
         etc = self.directory / "etc"
         socket_path = self.directory / "run/fcgiwrap"
@@ -298,9 +307,7 @@ class Nginx(Site):
             paths["65s"] = f"{self.timeout}s"
         substitute("nginx/nginx-location.conf", etc / "location.conf", paths)
         substitute("nginx/tradecloud-webhook.conf", etc / "site.conf", {
-            **self._site_paths(), "listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
-            "    listen [::]:443 ssl;\n": "", "    listen [::]:80;\n": "",
-            "listen 80": f"listen 127.0.0.1:{self.plain_port}",
+            **self._site_paths(), **self.ports(),
             "/etc/tradecloud/nginx-location.conf": etc / "location.conf",
             "/etc/tradecloud": etc})
         spaces = "\n".join(f"    {kind}_temp_path {self.directory}/tmp/{kind};"

@@ -208,16 +208,9 @@ class InstalledSite:
 class InstalledApache(InstalledSite, Apache):
     site_file = SITES[0]
 
-    def ports(self):
-        return {"*:443": f"*:{self.port}"}
-
 
 class InstalledNginx(InstalledSite, Nginx):
     site_file = SITES[1]
-
-    def ports(self):
-        return {"listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl",
-                "    listen [::]:443 ssl;\n": ""}
 
     def _commands(self):
         tree = self.tree.path
