@@ -201,6 +201,21 @@ def test_other_credentials(oauth, keys):
     assert send(oauth, order()).status == 202
 
 
+def test_version_1(place, authority, keys):
+    """Older tokens name issuer and client in another way, and the configuration says in which."""
+    site = OAuth(place / "site", authority)
+    with_certificate(site, keys[0])
+    older = f"https://sts.windows.net/{TENANT}/"
+    edit(site, "oauth.conf", (f"iss:{ISSUER}", f"iss:{older}"), ("azp:", "appid:"),
+         ("UserClaim azp", "UserClaim appid"))
+    with site:
+        assert post(site, bearer(make_jwt(keys[0], iss=older, appid=CLIENT, azp=None))).status == 202
+        for token in (make_jwt(keys[0]), make_jwt(keys[0], iss=older),
+                      make_jwt(keys[0], iss=older, appid="b-client"),
+                      make_jwt(keys[0], iss=older, appid=CLIENT, nbf=int(time.time()) + 60)):
+            assert post(site, bearer(token)).status == 401
+
+
 def test_program_crashes(oauth, keys, tmp_path):
     """Our trouble is 503 there, too."""
     program = tmp_path / "program"
