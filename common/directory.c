@@ -121,16 +121,6 @@ static bool is_closed(const char *spool, const char *name, const struct stat *st
     return problem_set(problem, 503, "%s/%s is writable by everybody: chmod o-w it", spool, name);
 }
 
-static bool check_root(const char *spool, const struct stat *status, struct problem *problem)
-{
-    if (geteuid() != 0 && !is_ours(status) && !is_shared(status))
-        return problem_set(problem, 503,
-                           "%s/ belongs to another user (%ju) and to a group that this one (%ju) "
-                           "is not in: chown it to the web server's user, or join the group",
-                           spool, (uintmax_t)status->st_uid, (uintmax_t)geteuid());
-    return is_closed(spool, "", status, problem);
-}
-
 static bool is_beside(const char *spool, const struct stat *root, const char *name,
                       const struct stat *status, struct problem *problem)
 {
@@ -172,7 +162,7 @@ int directory_open_root(const char *spool, struct problem *problem)
     bool opened = fd >= 0 && fstat(fd, &status) == 0;
     if (!opened)
         (void)directory_failed(spool, "open", "", problem);
-    else if (check_root(spool, &status, problem))
+    else if (is_closed(spool, "", &status, problem))
         return fd;
     return fd >= 0 ? reject(fd) : -1;
 }
@@ -182,11 +172,18 @@ bool directory_check_author(const char *spool, int root, struct problem *problem
     struct stat status;
     if (fstat(root, &status) != 0)
         return directory_failed(spool, "inspect", "", problem);
-    if (geteuid() != 0 || status.st_uid == 0)
+    if (is_ours(&status) || (geteuid() != 0 && is_shared(&status)))
         return true;
-    return problem_set(problem, 503,
-                       "%s/ is another user's: run this as that user, not as root: sudo -u \\#%ju",
-                       spool, (uintmax_t)status.st_uid);
+    if (geteuid() == 0)
+        return problem_set(
+            problem, 503,
+            "%s/ is another user's: run this as that user, not as root: sudo -u \\#%ju", spool,
+            (uintmax_t)status.st_uid);
+    return problem_set(
+        problem, 503,
+        "%s/ belongs to another user (%ju) and to a group that this one (%ju) is not "
+        "in: chown it to the web server's user, or join the group",
+        spool, (uintmax_t)status.st_uid, (uintmax_t)geteuid());
 }
 
 int directory_open(const char *spool, int root, const char *name, bool create,

@@ -22,16 +22,16 @@ bool directory_check_path(const char *spool, struct problem *problem);
 
 /*
  * Open the spool itself. Returns a descriptor; or -1 with a problem (503), if it does not exist, is
- * a symbolic link or no directory, or everybody may write to it; or if it belongs to somebody who
- * is neither root nor the user who runs this, and it is not shared with that user by its group.
- * Root is let in anywhere.
+ * a symbolic link or no directory, or everybody may write to it. Whose it is does not matter to
+ * those who only look at it.
  */
 int directory_open_root(const char *spool, struct problem *problem);
 
 /*
- * Whether this process may make files in the spool that is open as `root`. Returns false with a
- * problem (503) if root runs it, though the spool is another user's: the files would be closed to
- * that one.
+ * Whether this process may put events into the spool that is open as `root`. Returns false with a
+ * problem (503) if it belongs to somebody who is neither root nor the user who runs this, and it is
+ * not shared with that user by its group; or if root runs this, though the spool is another user's:
+ * the files would be closed to that one.
  */
 bool directory_check_author(const char *spool, int root, struct problem *problem);
 

@@ -195,7 +195,7 @@ static void test_spools_of_others(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(chown(spool, rows[i].owner, rows[i].group), 0);
         assert_int_equal(chmod(spool, rows[i].mode), 0);
-        assert_trial(server, open_root, rows[i].words);
+        assert_trial(server, author, rows[i].words);
     }
 }
 
