@@ -91,7 +91,7 @@ def test_what_is_installed(tree):
 
 def test_modes(sources, place):
     """Whatever the umask: everybody may read and run, its owner alone may write."""
-    runnable = tuple(f"usr/{name}" for name in [*PROGRAMS, *SCRIPTS])
+    runnable = tuple(f"/usr/{name}" for name in [*PROGRAMS, *SCRIPTS])
     for mask in ("077", "000"):
         path = place / mask
         Tree(sources, place / "same").make("install", f"DESTDIR={path}", umask=int(mask, 8))
