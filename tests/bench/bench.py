@@ -65,11 +65,11 @@ FULL = Scale(
            (5_000_000, 8, True, 1, "new"), (20_000_000, 8, True, 1, "new")),
     fetches=20, callgrind=(4_000, 76_000))
 QUICK = Scale(
-    rounds={1_000: 30, 4_000: 60, 76_000: 30, 1_000_000: 15, 5_000_000: 7, 20_000_000: 5},
+    rounds={1_000: 30, 4_000: 60, 76_000: 30, 1_000_000: 15, 5_000_000: 5, 20_000_000: 5},
     entries=(10, 100_000), server_rounds=2, fetches=6,
     loads=((4_000, 8, True, 1, "new"), (4_000, 8, True, 1, report.CHEAP)), callgrind=(4_000,))
 # Perl's JSON module comes with what make bench installs.
-SMOKE = Scale(rounds={1_000: 4, 4_000: 4}, entries=(10, 100), indented=(4_000,), bearer=False,
+SMOKE = Scale(rounds={1_000: 5, 4_000: 5}, entries=(10, 100), indented=(4_000,), bearer=False,
               programs=tuple(name for name in PROGRAMS if name != "Perl"))
 COMPILED = ("floor", OURS, "ordinary C")
 
@@ -128,11 +128,11 @@ class Bench:
             self.attempt("alone: bearer", self.bearer)
 
     def alone(self, case, rounds, body, programs):
-        self.results.add(alone.measure(case, rounds, body, self.spool(), alone.plain(programs)))
+        self.results.add(alone.measure(case, rounds, body, self.spool(), alone.grouped(programs)))
 
     def duplicate(self):
         self.results.add(alone.measure("duplicate", self.scale.rounds[4_000], self.body(4_000),
-                                       self.spool(), alone.plain((OURS,)), again=True))
+                                       self.spool(), alone.grouped((OURS,)), again=True))
 
     def tokens(self):
         """The operator's file of bearer tokens: their digests."""
@@ -147,7 +147,7 @@ class Bench:
                      "TRADECLOUD_BEARER_FILE": self.tokens()}
         targets = {"basic": (PROGRAMS[OURS], {}), "bearer": (PROGRAMS[OURS], variables)}
         records = alone.measure("", self.scale.rounds[4_000], self.body(4_000), self.spool(),
-                                targets)
+                                [targets])
         for record in records:
             record.program, record.case = OURS, record.program
         self.results.add(records)
@@ -162,7 +162,7 @@ class Bench:
         targets = {(name, entries): (PROGRAMS[name], {"TRADECLOUD_SPOOL": str(spool)})
                    for entries, spool in spools.items() for name in ("floor", OURS)}
         records = alone.measure("", self.scale.rounds[4_000], self.body(4_000), spools[few],
-                                targets)
+                                [targets])
         for record in records:
             record.program, entries = record.program
             record.case = f"new, spool of {entries:,}"
