@@ -85,6 +85,7 @@ class Bench:
     def __init__(self, scale, directory):
         self.scale = scale
         self.directory = directory
+        self.programs = alone.install(directory / "programs")
         self.results = Results()
         self.started = time.monotonic()
         self.bodies = {}
@@ -128,11 +129,11 @@ class Bench:
             self.attempt("alone: bearer", self.bearer)
 
     def alone(self, case, rounds, body, programs):
-        self.results.add(alone.measure(case, rounds, body, self.spool(), alone.grouped(programs)))
+        self.results.add(alone.measure(case, rounds, body, self.spool(), alone.grouped(self.programs, programs)))
 
     def duplicate(self):
         self.results.add(alone.measure("duplicate", self.scale.rounds[4_000], self.body(4_000),
-                                       self.spool(), alone.grouped((OURS,)), again=True))
+                                       self.spool(), alone.grouped(self.programs, (OURS,)), again=True))
 
     def tokens(self):
         """The operator's file of bearer tokens: their digests."""
@@ -145,7 +146,7 @@ class Bench:
         """Basic beside bearer, which the program checks itself."""
         variables = {"AUTH_TYPE": "", "HTTP_AUTHORIZATION": f"Bearer {TOKEN}",
                      "TRADECLOUD_BEARER_FILE": self.tokens()}
-        targets = {"basic": (PROGRAMS[OURS], {}), "bearer": (PROGRAMS[OURS], variables)}
+        targets = {"basic": (self.programs[OURS], {}), "bearer": (self.programs[OURS], variables)}
         records = alone.measure("", self.scale.rounds[4_000], self.body(4_000), self.spool(),
                                 [targets])
         for record in records:
@@ -159,7 +160,7 @@ class Bench:
             self.say(f"alone: a spool of {entries:,} entries")
             spools[entries] = self.spool()
             alone.fill(spools[entries], entries)
-        targets = {(name, entries): (PROGRAMS[name], {"TRADECLOUD_SPOOL": str(spool)})
+        targets = {(name, entries): (self.programs[name], {"TRADECLOUD_SPOOL": str(spool)})
                    for entries, spool in spools.items() for name in ("floor", OURS)}
         records = alone.measure("", self.scale.rounds[4_000], self.body(4_000), spools[few],
                                 [targets])
@@ -173,7 +174,7 @@ class Bench:
             self.say(f"instructions: {SIZES[size]}")
             for name in PROGRAMS if size < 10_000 else COMPILED:
                 self.results.instructions[name, size] = alone.count_instructions(
-                    PROGRAMS[name], self.body(size), self.spool())
+                    self.programs[name], self.body(size), self.spool())
 
     def scanning(self):
         sizes = [size for size in self.scale.rounds if size <= 5_000_000]

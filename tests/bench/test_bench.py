@@ -55,7 +55,7 @@ def test_every_run_is_an_event(tmp_path, body):
     block is run, too, though not counted."""
     for name in ("floor", alone.OURS, "ordinary C", "Python"):
         spool = alone.make_spool(tmp_path / name)
-        [record] = alone.measure("new", 3, body, spool, alone.grouped([name]))
+        [record] = alone.measure("new", 3, body, spool, alone.grouped(alone.PROGRAMS, [name]))
         assert len(record.rounds) == 3
         assert all(run["ms"] > 0 and run["cpu_ms"] > 0 and run["kB"] > 0 for run in record.rounds)
         contents = [path.read_bytes() for path in (spool / "new").iterdir()]
@@ -67,7 +67,7 @@ def test_every_run_is_an_event(tmp_path, body):
 def test_duplicates(tmp_path, body):
     """Without a new id each time, the event is there once."""
     spool = alone.make_spool(tmp_path / "spool")
-    alone.measure("duplicate", 3, body, spool, alone.grouped([alone.OURS]), again=True)
+    alone.measure("duplicate", 3, body, spool, alone.grouped(alone.PROGRAMS, [alone.OURS]), again=True)
     assert len(os.listdir(spool / "new")) == 1
 
 
