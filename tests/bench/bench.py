@@ -5,8 +5,8 @@
 The floor (floor.c) does what cannot be done without, and judges nothing; the peers do the same job
 in other ways. All is measured in one run, programs in turn, so that what disturbs one disturbs all;
 what is told are medians, and medians of ratios. Tables go to the terminal, everything to
-DIRECTORY/bench.json, a chart to DIRECTORY/chart.svg. --smoke tries the harness in some seconds, with
-nothing but the programs alone: its figures mean nothing.
+DIRECTORY/bench.json, and what the README shows to chart.svg and speed.md. --smoke tries the harness
+in some seconds, with nothing but the programs alone: its figures mean nothing.
 """
 
 import argparse
@@ -129,11 +129,13 @@ class Bench:
             self.attempt("alone: bearer", self.bearer)
 
     def alone(self, case, rounds, body, programs):
-        self.results.add(alone.measure(case, rounds, body, self.spool(), alone.grouped(self.programs, programs)))
+        self.results.add(alone.measure(case, rounds, body, self.spool(),
+                                       alone.grouped(self.programs, programs)))
 
     def duplicate(self):
         self.results.add(alone.measure("duplicate", self.scale.rounds[4_000], self.body(4_000),
-                                       self.spool(), alone.grouped(self.programs, (OURS,)), again=True))
+                                       self.spool(), alone.grouped(self.programs, (OURS,)),
+                                       again=True))
 
     def tokens(self):
         """The operator's file of bearer tokens: their digests."""
@@ -265,9 +267,11 @@ def main():
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "bench.json").write_text(
         json.dumps(export(bench.results, found, about), indent=1) + "\n")
+    (arguments.output / "speed.md").write_text("\n".join(report.summary(bench.results)) + "\n")
     (arguments.output / "chart.svg").write_text(
         chart.draw(bench.results, f"{about['machine']}; {about['date']}"))
-    print(f"\n{arguments.output}/bench.json and chart.svg hold all of it.")
+    print(f"\n{arguments.output}/bench.json holds all of it, chart.svg and "
+          "speed.md what the README shows.")
     sys.exit("Some cases were not measured, see above." if bench.failed else 0)
 
 

@@ -51,8 +51,8 @@ def body(tmp_path):
 
 
 def test_every_run_is_an_event(tmp_path, body):
-    """Each program leaves one whole file a run, with a message id of its own; the first round of each
-    block is run, too, though not counted."""
+    """Each program leaves one whole file a run, with a message id of its own; the first round of
+    each block is run, too, though not counted."""
     for name in ("floor", alone.OURS, "ordinary C", "Python"):
         spool = alone.make_spool(tmp_path / name)
         [record] = alone.measure("new", 3, body, spool, alone.grouped(alone.PROGRAMS, [name]))
@@ -67,7 +67,8 @@ def test_every_run_is_an_event(tmp_path, body):
 def test_duplicates(tmp_path, body):
     """Without a new id each time, the event is there once."""
     spool = alone.make_spool(tmp_path / "spool")
-    alone.measure("duplicate", 3, body, spool, alone.grouped(alone.PROGRAMS, [alone.OURS]), again=True)
+    alone.measure("duplicate", 3, body, spool, alone.grouped(alone.PROGRAMS, [alone.OURS]),
+                  again=True)
     assert len(os.listdir(spool / "new")) == 1
 
 
@@ -98,4 +99,5 @@ def test_output(tmp_path):
     programs = {r["program"] for r in figures["records"] if r["case"] == "new"}
     assert programs == {"floor", alone.OURS, "ordinary C", "Python"}
     assert all(len(r["rounds"]) == 5 and r["median"]["ms"] > 0 for r in figures["records"])
+    assert "| tradecloud-webhook | " in (tmp_path / "speed.md").read_text()
     assert xml.parse(tmp_path / "chart.svg").getroot().tag.endswith("svg")
