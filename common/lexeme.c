@@ -287,15 +287,16 @@ size_t lexeme_decode(const unsigned char **at, unsigned char out[4])
     return encode_utf8(point, out);
 }
 
-/* How a byte stands in a string: itself or an escape. Returns the length, 1 to 6. */
+static bool stands_for_itself(unsigned char byte)
+{
+    return byte >= 0x20 && byte != '"' && byte != '\\';
+}
+
+/* Returns the length, 2 to 6. */
 static size_t encode_byte(unsigned char byte, char out[7])
 {
     static const char letters[] = "bfnrt";
     static const char meanings[] = "\b\f\n\r\t";
-    if (byte >= 0x20 && byte != '"' && byte != '\\') {
-        out[0] = (char)byte;
-        return 1;
-    }
     const char *meaning = byte == '\0' ? NULL : strchr(meanings, byte);
     if (meaning != NULL)
         return (size_t)snprintf(out, 7, "\\%c", letters[meaning - meanings]);
@@ -304,13 +305,17 @@ static size_t encode_byte(unsigned char byte, char out[7])
 
 bool lexeme_encode(struct text value, struct buffer *json)
 {
-    if (!buffer_append(json, "\"", 1))
-        return false;
-    for (size_t i = 0; i < value.length; i++) {
-        char one[7];
-        size_t length = encode_byte((unsigned char)value.data[i], one);
-        if (!buffer_append(json, one, length))
-            return false;
+    size_t done = 0;
+    bool added = buffer_append(json, "\"", 1);
+    for (size_t i = 0; added && i < value.length; i++) {
+        char escape[7];
+        unsigned char byte = (unsigned char)value.data[i];
+        if (stands_for_itself(byte))
+            continue;
+        added = buffer_append(json, value.data + done, i - done) &&
+                buffer_append(json, escape, encode_byte(byte, escape));
+        done = i + 1;
     }
-    return buffer_append(json, "\"", 1);
+    return added && buffer_append(json, value.data + done, value.length - done) &&
+           buffer_append(json, "\"", 1);
 }

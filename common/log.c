@@ -9,11 +9,11 @@ static size_t escape_byte(unsigned char byte, char out[5])
 {
     static const char letters[] = "\"\\\n\r\t";
     static const char escapes[] = "\"\\nrt";
-    const char *letter = byte == '\0' ? NULL : strchr(letters, byte);
-    if (letter == NULL && byte >= 0x20 && byte < 0x7f) {
+    if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\') {
         out[0] = (char)byte;
         return 1;
     }
+    const char *letter = byte == '\0' ? NULL : strchr(letters, byte);
     if (letter == NULL)
         return (size_t)snprintf(out, 5, "\\x%02x", (unsigned)byte);
     return (size_t)snprintf(out, 5, "\\%c", escapes[letter - letters]);

@@ -4,8 +4,8 @@ import json
 import random
 
 PLACE = "00000000-0000-4000-8000-000000000000"  # of the message id, which each request has anew
-WORDS = ("round tube ø60x45, steel plate 3 mm; flange DN80 drilled as drawing B, deburred\nand coated; "
-         "packed in boxes of ten, 12.5 kg, for dock 12, see \"remarks\"").split(" ")
+WORDS = ("round tube ø60x45, steel plate 3 mm; flange DN80 drilled as drawing B, deburred\nand "
+         "coated; packed in boxes of ten, 12.5 kg, for dock 12, see \"remarks\"").split(" ")
 NOTE = "Call before delivery, the gate is closed after four. "
 
 

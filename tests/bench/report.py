@@ -2,8 +2,8 @@
 
 import statistics
 
-from alone import OURS
-from results import SIZES
+from alone import OURS, PROGRAMS
+from results import SIZES, ratio
 from servers import PHP, WEBHOOK
 
 CHEAP = "new, password as MD5"
@@ -154,6 +154,32 @@ def target_lines(found):
     ahead = [t["target"] for t in found if PHP in t["target"] and (t["value"] or 1) < 1]
     if ahead:
         yield f"  Ahead of us is {PHP}, whose process stays, at: {'; '.join(ahead)}"
+
+
+# --- for the README ---
+
+def with_ratio(record, base, key, form):
+    """A median, and in brackets what it is in times that of the floor."""
+    if record is None:
+        return ""
+    text = form.format(record.median(key))
+    return text if base in (None, record) else f"{text} ({ratio(record, base, key):.2f} x)"
+
+
+def summary(results):
+    """The main figures as a table in Markdown."""
+    yield "| 4 kB | alone | behind Apache, 8 connections | behind nginx, 8 connections |"
+    yield "|---|---|---|---|"
+    for program in (*PROGRAMS, PHP, WEBHOOK):
+        cells = [program, with_ratio(results.find(**at(program)), results.find(**at("floor")), "ms",
+                                     "{:.2f} ms")]
+        for where in ("apache", "nginx"):
+            place = {"where": where, "connections": 8, "tls": True}
+            there = {**place, "where": "own server"} if program == WEBHOOK else place
+            cells.append(with_ratio(results.find(**at(program, **there)),
+                                    results.find(**at("floor", **place)), "per_second",
+                                    "{:,.0f}/s"))
+        yield f"| {' | '.join(cells)} |"
 
 
 def lines(results, found):

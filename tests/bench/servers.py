@@ -189,8 +189,8 @@ def put_away(site, size, requests):
 
 
 def attack(site, program, body, connections, seconds, tls, again, token):
-    """What wrk tells of one run, with the password or a bearer token. It counts what ended within its
-    time: for whom that is too short, it is made longer."""
+    """What wrk tells of one run, with the password or a bearer token. It counts what ended within
+    its time: for whom that is too short, it is made longer."""
     url = site.locate(program, tls)
     seed = int.from_bytes(os.urandom(4), "big")
     done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",

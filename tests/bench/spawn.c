@@ -7,9 +7,10 @@
  * The body is the file BODY, in which at OFFSET a new message id (36 bytes) is put for each run;
  * -1 leaves it as it is. A program gets this program's environment, in which the variables that
  * stand before it take precedence, and pipes as standard input and output. In each round every
- * program runs once, each round begins with another one, and the first round is not counted. For
- * each run a line is printed: the program's number, wall time in nanoseconds, processor time in
- * microseconds, peak memory in kB, and the status it answered, 0 if there was none or it failed.
+ * program runs once; each round begins with another one and goes the other way round, so that none
+ * always comes after the same. The first round is not counted. For each run a line is printed: the
+ * program's number, wall time in nanoseconds, processor time in microseconds, peak memory in kB, and
+ * the status it answered, 0 if there was none or it failed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -181,7 +182,7 @@ static void run_all(long rounds, const struct body *body, const struct target *t
     static struct run run;
     for (long round = 0; round <= rounds; round++) {
         for (int i = 0; i < count; i++) {
-            int number = (int)((round + i) % count);
+            int number = (int)((round + (round % 2 == 0 ? i : count - i)) % count);
             measure(&targets[number], body, &run);
             if (round > 0)
                 print(number, &run);

@@ -51,15 +51,15 @@ def body(tmp_path):
 
 
 def test_every_run_is_an_event(tmp_path, body):
-    """Each program leaves one whole file a run, with a message id of its own; the first round is
-    run, too, though not counted."""
+    """Each program leaves one whole file a run, with a message id of its own; the first round of
+    each block is run, too, though not counted."""
     for name in ("floor", alone.OURS, "ordinary C", "Python"):
         spool = alone.make_spool(tmp_path / name)
-        [record] = alone.measure("new", 3, body, spool, alone.plain([name]))
+        [record] = alone.measure("new", 3, body, spool, alone.grouped(alone.PROGRAMS, [name]))
         assert len(record.rounds) == 3
         assert all(run["ms"] > 0 and run["cpu_ms"] > 0 and run["kB"] > 0 for run in record.rounds)
         contents = [path.read_bytes() for path in (spool / "new").iterdir()]
-        assert len(set(contents)) == 4, name
+        assert len(set(contents)) == 2 * 3, name
         assert all(len(content) >= body.size for content in contents), name
         assert os.listdir(spool / "tmp") == []
 
@@ -67,7 +67,8 @@ def test_every_run_is_an_event(tmp_path, body):
 def test_duplicates(tmp_path, body):
     """Without a new id each time, the event is there once."""
     spool = alone.make_spool(tmp_path / "spool")
-    alone.measure("duplicate", 3, body, spool, alone.plain([alone.OURS]), again=True)
+    alone.measure("duplicate", 3, body, spool, alone.grouped(alone.PROGRAMS, [alone.OURS]),
+                  again=True)
     assert len(os.listdir(spool / "new")) == 1
 
 
@@ -76,9 +77,9 @@ def test_a_failure_is_no_measurement(tmp_path, body):
     spool = alone.make_spool(tmp_path / "spool")
     ours = alone.PROGRAMS[alone.OURS]
     with pytest.raises(alone.Failed, match="answered 503"):
-        alone.measure("new", 1, body, spool, {"x": (ours, {"TRADECLOUD_SPOOL": "/nowhere"})})
+        alone.measure("new", 1, body, spool, [{"x": (ours, {"TRADECLOUD_SPOOL": "/nowhere"})}])
     with pytest.raises(alone.Failed, match="answered 0"):
-        alone.measure("new", 1, body, spool, {"x": ("/bin/true", {})})
+        alone.measure("new", 1, body, spool, [{"x": ("/bin/true", {})}])
 
 
 def test_filling(tmp_path):
@@ -97,5 +98,6 @@ def test_output(tmp_path):
     figures = json.loads((tmp_path / "bench.json").read_text())
     programs = {r["program"] for r in figures["records"] if r["case"] == "new"}
     assert programs == {"floor", alone.OURS, "ordinary C", "Python"}
-    assert all(len(r["rounds"]) == 4 and r["median"]["ms"] > 0 for r in figures["records"])
+    assert all(len(r["rounds"]) == 5 and r["median"]["ms"] > 0 for r in figures["records"])
+    assert "| tradecloud-webhook | " in (tmp_path / "speed.md").read_text()
     assert xml.parse(tmp_path / "chart.svg").getroot().tag.endswith("svg")
