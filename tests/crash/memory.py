@@ -7,7 +7,7 @@ import pytest
 from fetching import api_environment, offer, write_netrc
 from injection import Bench, Path
 from server import BUILD
-from test_crash import POST, received
+from test_crash import BODY, POST, TIMELESS, received
 
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--trace-children=yes", "--leak-check=full",
             "--errors-for-leak-kinds=definite,possible"]
@@ -47,6 +47,22 @@ def test_fetching(place, stub, fault, status):
     environment = {"REQUEST_METHOD": "GET", "PATH_INFO": "/order/an-id", "CONTENT_LENGTH": None,
                    "TRADECLOUD_TIMEOUT": "100", **api_environment(stub)}
     check(Bench(place, Path("fetch", environment, b"", status, None), None), status)
+
+
+COMMANDS = [["list"], ["list", "--json"], ["show", "NAME"], ["status"], ["status", "--json"],
+            ["status", "--prometheus"], ["check"], ["run", "--", "cat"], ["run", "--attempts", "1", "--", "false"],
+            ["retry", "NAME"], ["reject", "NAME"], ["prune", "--older-than", "0s"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_spool(place, command):
+    bench = Bench(place, Path("new", POST, BODY, 202, BODY, prepare=[(POST, BODY), (POST, TIMELESS)]),
+                  None)
+    names = sorted(file.name for file in (bench.template / "new").iterdir())
+    command = [names[0] if argument == "NAME" else argument for argument in command]
+    done = subprocess.run([*VALGRIND, BUILD / "tradecloud-spool", *command], capture_output=True,
+                          env={"TRADECLOUD_SPOOL": str(bench.template), "PATH": "/usr/bin:/bin"})
+    assert done.returncode != 99 and b"==" not in done.stderr, done.stderr.decode()
 
 
 def test_it_finds_something():
