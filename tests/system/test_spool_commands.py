@@ -259,19 +259,20 @@ def test_completion_of_arguments(operated):
 def test_completion_in_bash_itself(operated):
     """Typed at a real prompt: a name in failed/ by its tab."""
     name = operated.put(7, state="failed")
-    rc = operated.place / "rc"
+    rc, line = operated.place / "rc", operated.place / "line"
     rc.write_text(f"source {TOP}/cgi/bash-completion/tradecloud-spool\nPS1='> '\n"
                   "bind 'set enable-bracketed-paste off'\n"
-                  f"bind -x '\"\\C-o\": printf \"<%s>\" \"$READLINE_LINE\" >{operated.place}/line'\n")
+                  f"bind -x '\"\\C-o\": printf \"<%s>\" \"$READLINE_LINE\" >{line}'\n")
     pid, leader = pty.fork()
     if pid == 0:
+        path = f"{operated.place}:{os.environ['PATH']}"
         os.execvpe("bash", ["bash", "--noprofile", "--rcfile", str(rc), "-i"],
-                   {**operated.environment(PATH=f"{operated.place}:{os.environ['PATH']}"), "TERM": "dumb"})
+                   operated.environment(PATH=path, TERM="dumb"))
     os.read(leader, 100)
     os.write(leader, b"tradecloud-spool retry 2\t\x0f")
     try:
-        wait_until(lambda: (operated.place / "line").exists() and (operated.place / "line").read_text(), 20)
-        assert (operated.place / "line").read_text().strip("<>").split() == ["tradecloud-spool", "retry", name]
+        wait_until(lambda: line.exists() and line.read_text())
+        assert line.read_text().strip("<>").split() == ["tradecloud-spool", "retry", name]
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)

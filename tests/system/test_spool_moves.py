@@ -296,7 +296,8 @@ def kill_everywhere(operated, arguments, prepare):
     trace.touch()
     hand_over(trace)
     prepare()
-    assert operated.call(*arguments, prefix=["strace", "-o", trace, "-e", f"trace={CALLS}"]).returncode == 0
+    prefix = ["strace", "-o", trace, "-e", f"trace={CALLS}"]
+    assert operated.call(*arguments, prefix=prefix).returncode == 0
     for line in trace.read_text().splitlines():
         counts[line.split("(")[0]] += 1
     # What the loader does, before it comes to the spool, is not ours.

@@ -70,7 +70,8 @@ def test_status_as_json(filled):
     assert status["free"]["full"] is False and status["free"]["reserve"] == 67108864
     for directory in filled.path.iterdir():
         run("rm", "-r", directory)
-    assert {s["entries"] for s in json.loads(filled.good("status", "--json")[0])["states"].values()} == {0}
+    states = json.loads(filled.good("status", "--json")[0])["states"]
+    assert {state["entries"] for state in states.values()} == {0}
 
 
 def metrics(text):
@@ -152,7 +153,8 @@ def test_status_opens_no_entry(filled):
 
 
 def test_status_of_what_cannot_be_listed(filled):
-    prefix = ["strace", "-o", "/dev/null", "-e", "trace=getdents64", "-e", "inject=getdents64:error=EIO"]
+    prefix = ["strace", "-o", "/dev/null", "-e", "trace=getdents64",
+              "-e", "inject=getdents64:error=EIO"]
     assert filled.call("status", prefix=prefix).returncode == OUTPUT
     assert filled.call("status", "--max-age", "1h", prefix=prefix).returncode == 3
 
@@ -292,7 +294,8 @@ def test_check_that_cannot_sweep(operated):
     """It is told, and the rest is checked all the same."""
     name = operated.write("tmp", f"1.{'0' * 32}")
     age(operated.path / "tmp" / name, 99 * HOUR)
-    prefix = ["strace", "-o", "/dev/null", "-e", "trace=unlinkat", "-e", "inject=unlinkat:error=EACCES:when=2"]
+    prefix = ["strace", "-o", "/dev/null", "-e", "trace=unlinkat",
+              "-e", "inject=unlinkat:error=EACCES:when=2"]
     operated.write("new", "foreign")
     done = operated.call("check", prefix=prefix)
     assert done.returncode == CONFIGURATION
