@@ -11,6 +11,7 @@ from consuming import Spool
 from server import UNPRIVILEGED, hand_over, run
 
 STRANGER = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+MEMBER = ["setpriv", "--reuid=nobody", "--regid=www-data", "--clear-groups"]
 USAGE, DATA, MISSING, OUTPUT, FORBIDDEN, CONFIGURATION = 64, 65, 66, 74, 77, 78
 
 REJECTION = (b"Status: 400\nReason: at byte 7: a comma is missing\n"

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from consuming import wait_until
-from operating import (CONFIGURATION, FORBIDDEN, OUTPUT, STRANGER, USAGE, look, put_odd_things)
+from operating import (CONFIGURATION, FORBIDDEN, MEMBER, OUTPUT, STRANGER, USAGE, look, put_odd_things)
 from server import BUILD, TOP
 
 COMMANDS = ["run", "list", "show", "retry", "reject", "prune", "status", "check", "follow"]
@@ -137,14 +137,15 @@ def test_stranger(operated, command):
 
 @pytest.mark.parametrize("command", ["retry", "reject", "prune"])
 def test_who_may_only_look(operated, command):
-    """Who can read the spool but not write to it can change nothing, and is told so."""
+    """A member of a group that can read the spool but not write to it can change nothing, and is
+    told so."""
     names = {"retry": [operated.put(1, state="failed")], "reject": [operated.put(2)],
              "prune": ["--older-than", "0s", "--force"]}
     operated.put(3, state="done")
     for directory in (operated.path, *operated.path.iterdir()):
-        directory.chmod(0o2775)
+        directory.chmod(0o2750)
     before = operated.where()
-    done = operated.call(command, *names[command], user=STRANGER)
+    done = operated.call(command, *names[command], user=MEMBER)
     assert done.returncode == FORBIDDEN and "group" in done.stderr, done
     assert operated.where() == before
 

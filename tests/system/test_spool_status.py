@@ -201,7 +201,7 @@ def test_check_of_a_received_spool(operated, site):
 
 @pytest.mark.parametrize("mode, words", [(0o2777, "chmod o-w"), (0o770, "chmod 2770"),
                                          (0o2750, "chmod 2770"), (0o2700, "chmod 2770")])
-@pytest.mark.parametrize("name", [".", "new", "tmp", "attempts", "leases"])
+@pytest.mark.parametrize("name", ["new", "tmp", "attempts", "leases"])
 def test_check_of_modes(operated, name, mode, words):
     path = operated.path / name
     path.mkdir(exist_ok=True)
@@ -210,6 +210,37 @@ def test_check_of_modes(operated, name, mode, words):
     check_finding(operated, name, words)
     path.chmod(0o2770)
     assert operated.good("check") == []
+
+
+@pytest.mark.parametrize("mode, words", [(0o2777, "chmod o-w"), (0o770, "chmod 2750"),
+                                         (0o2760, "chmod 2750")])
+def test_check_of_the_mode_of_all(operated, mode, words):
+    operated.path.chmod(mode)
+    check_finding(operated, ".", words)
+
+
+def test_check_of_a_closed_spool(operated):
+    """As it is installed: the group can make no directories in it, so they must be there."""
+    for name in ("attempts", "leases"):
+        operated.path.chmod(0o2750)
+        status, found = findings(operated)
+        assert status == CONFIGURATION and "cannot make it" in found["problem", name]
+        (operated.path / name).mkdir()
+        (operated.path / name).chmod(0o2770)
+        hand_over(operated.path)
+        (operated.path / name).chmod(0o2770)
+    operated.path.chmod(0o2750)
+    assert operated.good("check") == []
+
+
+def test_check_of_owners(operated):
+    """A directory of another user, who could do with it as he likes; a consumer's own is his."""
+    for name in ("new", "leases"):
+        path = operated.path / name
+        path.mkdir(exist_ok=True)
+        run("chown", "nobody:www-data", path)
+        path.chmod(0o2770)
+    check_finding(operated, "new", "the web server's user")
 
 
 def test_check_of_state(operated):
@@ -371,7 +402,7 @@ def test_check_of_the_clock(operated):
 
 
 def test_check_by_a_user_who_cannot_write(operated):
-    run("chown", "nobody", operated.path / "tmp")
+    run("chown", "root", operated.path / "tmp")
     (operated.path / "tmp").chmod(0o2750)
     status, found = findings(operated)
     assert status == CONFIGURATION
