@@ -103,7 +103,7 @@ def put_odd_things(operator, state="new"):
     """All that can be in a directory and is no entry: the names."""
     directory = operator.path / state
     name = "20250423T1300{:02}.000Z_order_odd{}.json".format
-    made = {"name": ["foreign", ".hidden", "x.json", "a\nb", "\x1b[2Jc\x9b", "ü", "-x",
+    made = {"name": ["foreign", ".hidden", "x.json", "a\nb", "\x1b[2Jc\x9b", "ü", "-x", "z" * 255,
                      "20250423T130000.000Z_order_" + "k" * 129 + ".json",
                      "20250423T130000.000Z_nokind_k.json", "20250423T130000.000Z_order_a b.json"],
             "kind": [], "content": []}
