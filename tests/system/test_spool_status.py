@@ -509,10 +509,14 @@ def test_follow_without_inotify(operated):
     prefix = ["strace", "-o", "/dev/null", "-e", "trace=inotify_init1", "-e",
               "inject=inotify_init1:error=EMFILE"]
     follower = Follower(operated, prefix=prefix)
-    wait_until(lambda: "only scanned" in follower.out.read_text())
-    time.sleep(0.5)
-    name = operated.put(1)
-    assert follower.lines(2)[1].split("\t")[1] == name
+    try:
+        wait_until(lambda: "only scanned" in follower.out.read_text())
+        time.sleep(0.5)
+        name = operated.put(1)
+        assert follower.lines(2)[1].split("\t")[1] == name
+    finally:
+        # It would outlive its tracer.
+        run("pkill", "-KILL", "-P", follower.process.pid)
 
 
 def test_follow_tells_no_moves(operated):
