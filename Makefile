@@ -75,7 +75,7 @@ build/%.o: common/%.c $(HEADERS) Makefile | build
 
 # Paths are built into the programs, so others need other programs.
 PATHS = $(libexecdir) $(spooldir) $(sysconfdir)
-build/config.o: build/paths
+build/config.o build/tradecloud-spool.o: build/paths
 build/paths: always | build
 	@echo '$(PATHS)' | cmp -s - $@ || echo '$(PATHS)' >$@
 

@@ -48,7 +48,7 @@ static int usage(FILE *stream, int status)
                 "  --help     print this and exit; after a COMMAND, print what that takes\n"
                 "  --version  print the version and exit\n"
                 "\n"
-                "TRADECLOUD_SPOOL names the spool, /var/spool/tradecloud if it is not set.\n"
+                "TRADECLOUD_SPOOL names the spool, " SPOOL_PATH " if it is not set.\n"
                 "See tradecloud-spool(1).\n",
                 stream);
     return ferror(stream) || fflush(stream) != 0 ? EX_IOERR : status;

@@ -20,7 +20,8 @@ bool bulletin_json(const struct census *census, const char *spool);
 /* Metrics in Prometheus' text format, for the textfile collector of its node exporter. */
 void bulletin_prometheus(const struct census *census, const char *spool);
 
-/* What a monitoring plugin is to find fault with: more than `warning` or `critical`; INT64_MAX: never. */
+/* What a monitoring plugin is to find fault with: more than `warning` or `critical`; INT64_MAX:
+ * never. */
 struct bulletin_limits {
     bool set;
     int64_t warning;
@@ -30,8 +31,8 @@ struct bulletin_limits {
 /* The exit status of a monitoring plugin. */
 enum { BULLETIN_OK, BULLETIN_WARNING, BULLETIN_CRITICAL, BULLETIN_UNKNOWN };
 
-/* The one line of a monitoring plugin: the age (milliseconds) of the oldest entry that waits, and the
- * number of those that failed, judged by limits; a disk that is full is critical. Returns the
+/* The one line of a monitoring plugin: the age (milliseconds) of the oldest entry that waits, and
+ * the number of those that failed, judged by limits; a disk that is full is critical. Returns the
  * plugin's exit status. */
 int bulletin_plugin(const struct census *census, const struct bulletin_limits *age,
                     const struct bulletin_limits *failed);

@@ -1,8 +1,9 @@
 /*
  * census: how many entries each state has, and how long they have been there.
  *
- * No file is opened. In new/, work/ and failed/, whose entries somebody is to do something about, each is
- * asked about its age and size; in done/ and rejected/, which may hold millions, names are counted.
+ * No file is opened. In new/, work/ and failed/, whose entries somebody is to do something about,
+ * each is asked about its age and size; in done/ and rejected/, which may hold millions, names are
+ * counted.
  */
 #ifndef COMMON_CENSUS_H
 #define COMMON_CENSUS_H

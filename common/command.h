@@ -1,6 +1,6 @@
 /*
- * command: what the subcommands of tradecloud-spool have in common: how they open the spool, speak to
- * the operator and end.
+ * command: what the subcommands of tradecloud-spool have in common: how they open the spool, speak
+ * to the operator and end.
  *
  * A command's help is one text: its usage, what it does, and a line for each option.
  */
@@ -22,8 +22,8 @@ enum { COMMAND_HELP = 'h' };
     }
 
 /*
- * The next option, as getopt_long() gives it, or -1 when there are no more. For one that is unknown, or
- * lacks its argument, '?' after saying so; the command returns EX_USAGE then.
+ * The next option, as getopt_long() gives it, or -1 when there are no more. For one that is
+ * unknown, or lacks its argument, '?' after saying so; the command returns EX_USAGE then.
  */
 int command_option(int argc, char **argv, const char *help, const struct option *options);
 
@@ -37,12 +37,12 @@ __attribute__((format(printf, 2, 3))) int command_misused(const char *help, cons
 /* Say something on standard error, in one line and legible (legible.h). A long line is cut. */
 __attribute__((format(printf, 1, 2))) void command_say(const char *format, ...);
 
-/* Read the configuration and open the spool as spool_look does. Returns EX_OK, or says what is wrong and
- * returns EX_CONFIG. The caller ends with spool_close. */
+/* Read the configuration and open the spool as spool_look does. Returns EX_OK, or says what is
+ * wrong and returns EX_CONFIG. The caller ends with spool_close. */
 int command_open(struct config *config, struct spool *spool);
 
-/* Open the directory of attempts (attempt.h) of an open spool. Returns a descriptor; -1 if there is none, or
- * it may not be read. */
+/* Open the directory of attempts (attempt.h) of an open spool. Returns a descriptor; -1 if there is
+ * none, or it may not be read. */
 int command_open_attempts(const struct spool *spool);
 
 /* Whether `word` is the name of a state; tmp/ is none. */

@@ -24,8 +24,8 @@ struct findings {
 /* Begin, with one line of JSON for each finding, or a table. */
 void findings_init(struct findings *findings, bool json);
 
-/* Add what was found at `directory` (a path within the spool; NULL: the spool itself) and `name` in it
- * (NULL: the directory itself), in words. */
+/* Add what was found at `directory` (a path within the spool; NULL: the spool itself) and `name` in
+ * it (NULL: the directory itself), in words. */
 __attribute__((format(printf, 5, 6))) void findings_add(struct findings *findings,
                                                         enum finding finding, const char *directory,
                                                         const char *name, const char *format, ...);

@@ -48,37 +48,48 @@ struct inspection {
 
 /* --- directories --- */
 
-/* `private` is state/, which is for the web server's user alone; all others are for the group. */
-static void judge_mode(struct inspection *inspection, const char *name, const struct stat *status,
-                       bool private)
+/* What a directory is for decides who may do what in it. */
+enum purpose {
+    ROOT,    /* the spool itself: the group need not be able to make anything in it */
+    ENTRIES, /* states, and tmp/ */
+    SHARED,  /* the consumers' own: any of them may have made it */
+    PRIVATE, /* state/: the web server's user's alone */
+};
+
+static void judge_private_mode(struct inspection *inspection, const char *name, mode_t mode)
 {
-    struct findings *findings = &inspection->findings;
-    mode_t mode = status->st_mode & 07777;
-    if (private && ((mode & 077) != 0 || (mode & 0700) != 0700))
-        findings_add(findings, FINDING_PROBLEM, name, NULL,
+    if ((mode & 077) != 0 || (mode & 0700) != 0700)
+        findings_add(&inspection->findings, FINDING_PROBLEM, name, NULL,
                      "its mode is %04o, which shows tokens to others: chmod 700", (unsigned)mode);
-    if (!private && (mode & S_IWOTH) != 0)
-        findings_add(findings, FINDING_PROBLEM, name, NULL,
+}
+
+static void judge_mode(struct inspection *inspection, const char *name, mode_t mode,
+                       enum purpose purpose)
+{
+    mode_t group = purpose == ROOT ? 0750 : 0770;
+    if ((mode & S_IWOTH) != 0)
+        findings_add(&inspection->findings, FINDING_PROBLEM, name, NULL,
                      "its mode is %04o: everybody can add and remove events: chmod o-w",
                      (unsigned)mode);
-    if (!private && ((mode & S_ISGID) == 0 || (mode & 0770) != 0770))
-        findings_add(findings, FINDING_PROBLEM, name, NULL,
-                     "its mode is %04o: the group of the consumer must be able to read, write and "
-                     "search it, and files made there must be that group's: chmod 2770",
-                     (unsigned)mode);
+    if ((mode & S_ISGID) == 0 || (mode & group) != group)
+        findings_add(&inspection->findings, FINDING_PROBLEM, name, NULL,
+                     "its mode is %04o: the group of the consumer must be able to %s, and files "
+                     "made there must be that group's: chmod 2%03o",
+                     (unsigned)mode, purpose == ROOT ? "search it" : "read and write it",
+                     (unsigned)group);
 }
 
 static void judge_owner(struct inspection *inspection, const char *name, const struct stat *status,
-                        bool private)
+                        enum purpose purpose)
 {
     struct findings *findings = &inspection->findings;
     const struct stat *root = &inspection->root;
-    if (private && status->st_uid != root->st_uid && root->st_uid != 0)
+    if (purpose != SHARED && status->st_uid != root->st_uid && status->st_uid != 0)
         findings_add(findings, FINDING_PROBLEM, name, NULL,
                      "its owner is user %ju, and the spool's is %ju: it must be the web server's "
                      "user: chown it",
                      (uintmax_t)status->st_uid, (uintmax_t)root->st_uid);
-    if (!private && status->st_gid != root->st_gid)
+    if (purpose != PRIVATE && status->st_gid != root->st_gid)
         findings_add(findings, FINDING_PROBLEM, name, NULL,
                      "its group is %ju, and the spool's is %ju: chgrp it",
                      (uintmax_t)status->st_gid, (uintmax_t)root->st_gid);
@@ -87,30 +98,44 @@ static void judge_owner(struct inspection *inspection, const char *name, const s
                      "it is on another file system than the spool: no file can be moved there");
 }
 
-/* The errno of an open that failed. What is missing is made when it is needed. */
-static void report_unopened(struct inspection *inspection, const char *name)
+/* What is missing is made when it is needed, by those who can. */
+static void report_missing(struct inspection *inspection, const char *name, enum purpose purpose)
 {
-    if (errno == ENOTDIR || errno == ELOOP)
+    if (purpose == SHARED && (inspection->root.st_mode & S_IWGRP) == 0)
+        findings_add(&inspection->findings, FINDING_PROBLEM, name, NULL,
+                     "it is missing, and the group of the consumers cannot make it: make it for "
+                     "them, with mode 2770");
+}
+
+/* errno says why it could not be opened. */
+static void report_unopened(struct inspection *inspection, const char *name, enum purpose purpose)
+{
+    if (errno == ENOENT)
+        report_missing(inspection, name, purpose);
+    else if (errno == ENOTDIR || errno == ELOOP)
         findings_add(&inspection->findings, FINDING_PROBLEM, name, NULL,
                      "it is no directory, or a symbolic link to one, which is not followed");
-    else if (errno != ENOENT)
+    /* That others cannot look into state/ is as it should be. */
+    else if (purpose != PRIVATE || errno != EACCES)
         findings_add(&inspection->findings, FINDING_PROBLEM, name, NULL,
                      "this user cannot look into it: %s", strerror(errno));
 }
 
 /* Returns a descriptor, or -1. */
-static int look_at_directory(struct inspection *inspection, const char *name, bool private)
+static int look_at_directory(struct inspection *inspection, const char *name, enum purpose purpose)
 {
     struct stat status;
     int fd = openat(inspection->spool.root, name, OPEN_FLAGS);
-    /* That others cannot look into state/ is as it should be; its owner and mode can be seen. */
-    if (fd < 0 && !(private && errno == EACCES))
-        report_unopened(inspection, name);
+    if (fd < 0)
+        report_unopened(inspection, name, purpose);
     if (fstatat(inspection->spool.root, name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
         !S_ISDIR(status.st_mode))
         return fd;
-    judge_mode(inspection, name, &status, private);
-    judge_owner(inspection, name, &status, private);
+    if (purpose == PRIVATE)
+        judge_private_mode(inspection, name, status.st_mode & 07777);
+    else
+        judge_mode(inspection, name, status.st_mode & 07777, purpose);
+    judge_owner(inspection, name, &status, purpose);
     return fd;
 }
 
@@ -118,10 +143,10 @@ static void look_at_directories(struct inspection *inspection)
 {
     for (int state = 0; state < SPOOL_STATES; state++)
         inspection->spool.directories[state] =
-            look_at_directory(inspection, spool_state_name((enum spool_state)state), false);
-    inspection->attempts = look_at_directory(inspection, ATTEMPT_DIRECTORY, false);
-    int leases = look_at_directory(inspection, LEASE_DIRECTORY, false);
-    int state = look_at_directory(inspection, "state", true);
+            look_at_directory(inspection, spool_state_name((enum spool_state)state), ENTRIES);
+    inspection->attempts = look_at_directory(inspection, ATTEMPT_DIRECTORY, SHARED);
+    int leases = look_at_directory(inspection, LEASE_DIRECTORY, SHARED);
+    int state = look_at_directory(inspection, "state", PRIVATE);
     if (leases >= 0)
         (void)close(leases);
     if (state >= 0)
@@ -209,7 +234,7 @@ static void inspect(struct inspection *inspection, const char *path)
 {
     if (!open_root(inspection, path))
         return;
-    judge_mode(inspection, NULL, &inspection->root, false);
+    judge_mode(inspection, NULL, inspection->root.st_mode & 07777, ROOT);
     look_at_directories(inspection);
     look_at_room(inspection);
     int64_t now = look_at_clocks(inspection);

@@ -9,15 +9,19 @@ static int compare(const void *left, const void *right)
     return strcmp(left, right);
 }
 
+/* A node of the tree begins with a pointer to what it was made for (tsearch(3)): a new one gets a copy
+ * in the place of the caller's. */
 bool known_add(struct known *known, const char *name)
 {
-    if (known_has(known, name))
-        return true;
-    char *copy = strdup(name);
-    if (copy != NULL && tsearch(copy, &known->root, compare) != NULL)
-        return true;
-    free(copy);
-    return false;
+    const char **node = tsearch(name, &known->root, compare);
+    if (node == NULL || *node != name)
+        return node != NULL;
+    const char *copy = strdup(name);
+    if (copy != NULL)
+        *node = copy;
+    else
+        (void)tdelete(name, &known->root, compare);
+    return copy != NULL;
 }
 
 bool known_has(const struct known *known, const char *name)

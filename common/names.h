@@ -1,12 +1,12 @@
 /*
  * names: the entries of a directory, by name only.
  *
- * Calling sequence: names_read; `count` times names_at; names_release. Or, for who need not have them in
- * order or at once: names_open; names_next until it returns NULL; names_close.
+ * Calling sequence: names_read; `count` times names_at; names_release. Or, for who need not have
+ * them in order or at once: names_open; names_next until it returns NULL; names_close.
  *
- * Names in order are read as a whole, since a directory lists them in none: they take their own length
- * and nine bytes each, some 100 MB for a million entries. Nothing is opened or even asked about: whether a
- * name stands for a regular file, and what is in it, is for the caller to see.
+ * Names in order are read as a whole, since a directory lists them in none: they take their own
+ * length and nine bytes each, some 100 MB for a million entries. Nothing is opened or even asked
+ * about: whether a name stands for a regular file, and what is in it, is for the caller to see.
  */
 #ifndef COMMON_NAMES_H
 #define COMMON_NAMES_H
@@ -41,7 +41,8 @@ bool names_fit(enum spool_state state, const char *name);
  * SPOOL_STATES if none has. What is moving meanwhile can be missed, so look twice. */
 enum spool_state names_find(const struct spool *spool, const char *name);
 
-/* The names in a directory of the spool, which is empty if it is missing. Returns false with errno. */
+/* The names in a directory of the spool, which is empty if it is missing. Returns false with
+ * errno. */
 bool names_read(struct names *names, const struct spool *spool, enum spool_state state);
 
 /* The name at `index`. It lives as long as `names`. */

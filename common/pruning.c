@@ -76,7 +76,8 @@ static bool prune_entry(struct pruning *pruning, const char *name)
     return true;
 }
 
-/* Entries are removed while they are listed, which POSIX allows, so that a million needs no memory. */
+/* Entries are removed while they are listed, which POSIX allows, so that a million needs no
+ * memory. */
 static bool prune_all(struct pruning *pruning)
 {
     struct names_cursor cursor;

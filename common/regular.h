@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 /*
- * Open the regular file `name` in `directory` for reading. Returns a descriptor, and what fstat says of
- * it; or -1 with `why`, a phrase, and errno: 0 if it is no regular file or may not be read, else what went
- * wrong; ENOENT if it is not there.
+ * Open the regular file `name` in `directory` for reading. Returns a descriptor, and what fstat
+ * says of it; or -1 with `why`, a phrase, and errno: 0 if it is no regular file or may not be read,
+ * else what went wrong; ENOENT if it is not there.
  */
 int regular_open(int directory, const char *name, struct stat *status, char *why, size_t size);
 

@@ -36,8 +36,8 @@ enum { SUMMARY_COLUMNS = 7 };
 extern const struct column summary_columns[SUMMARY_COLUMNS];
 
 /*
- * Read the head of the entry, or of the file in rejected/, `name` in `state`, and what is remembered in the
- * directory `attempts` (a descriptor; -1: there is none). The verdict is that of
+ * Read the head of the entry, or of the file in rejected/, `name` in `state`, and what is
+ * remembered in the directory `attempts` (a descriptor; -1: there is none). The verdict is that of
  * entry_open: ENTRY_ODD has a note, and may lack all but the name; after ENTRY_GONE and
  * ENTRY_FAILED there is nothing to show, and the note says why. To be released in any case.
  */

@@ -39,7 +39,8 @@ static bool is_in(const struct survey *survey, enum spool_state state, const cha
     return directory >= 0 && fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* What moves from here to there while we look seems to be in both, but is not here any more then. */
+/* What moves from here to there while we look seems to be in both, but is not here any more
+ * then. */
 static void look_for_twins(const struct survey *survey, const char *name)
 {
     for (enum spool_state other = SPOOL_NEW; other < SPOOL_STATES; other++)

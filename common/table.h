@@ -5,8 +5,8 @@
  * Calling sequence: table_init; table_row for each row; table_end.
  *
  * Cells may hold anything; they are made legible (legible.h), so that they hold neither a tab nor a
- * newline. On a terminal, rows are held back a screen or so at a time, to find how wide the columns must
- * be; memory does not grow with the number of rows.
+ * newline. On a terminal, rows are held back a screen or so at a time, to find how wide the columns
+ * must be; memory does not grow with the number of rows.
  */
 #ifndef COMMON_TABLE_H
 #define COMMON_TABLE_H
@@ -52,7 +52,8 @@ struct table {
     } cells[TABLE_ROWS_HELD][TABLE_COLUMNS_MAX];
 };
 
-/* Get ready to print to `stream`, whose descriptor tells the form. At most TABLE_COLUMNS_MAX columns. */
+/* Get ready to print to `stream`, whose descriptor tells the form. At most TABLE_COLUMNS_MAX
+ * columns. */
 void table_init(struct table *table, FILE *stream, const struct column *columns, size_t count);
 
 /* Add a row of as many cells as there are columns. Returns false if memory runs out; that a stream

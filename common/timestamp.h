@@ -22,8 +22,8 @@ enum {
  */
 bool timestamp_parse(struct text text, int64_t *milliseconds);
 
-/* What system calls give, rounded down; and, as anybody can set a file's time, not before the year 1
- * nor after 9999. */
+/* What system calls give, rounded down; and, as anybody can set a file's time, not before the year
+ * 1 nor after 9999. */
 int64_t timestamp_of(struct timespec time);
 
 /* The clock, now. */

@@ -48,7 +48,8 @@ static int compare(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* Open the spool, and see whether this user may move entries at all. Returns EX_OK or the exit status. */
+/* Open the spool, and see whether this user may move entries at all. Returns EX_OK or the exit
+ * status. */
 static int open_transfer(struct transfer *transfer)
 {
     static const enum spool_state states[] = {SPOOL_NEW, SPOOL_FAILED, SPOOL_REJECTED};
@@ -77,7 +78,8 @@ static void close_transfer(struct transfer *transfer)
     spool_close(&transfer->spool);
 }
 
-/* Whether an entry is there: a name that is none, such as ../x, or no regular file, is left alone. */
+/* Whether an entry is there: a name that is none, such as ../x, or no regular file, is left
+ * alone. */
 static bool is_there(const struct transfer *transfer, enum spool_state state, const char *name)
 {
     struct stat status;

@@ -11,6 +11,7 @@ from consuming import Spool
 from server import UNPRIVILEGED, hand_over, run
 
 STRANGER = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+MEMBER = ["setpriv", "--reuid=nobody", "--regid=www-data", "--clear-groups"]
 USAGE, DATA, MISSING, OUTPUT, FORBIDDEN, CONFIGURATION = 64, 65, 66, 74, 77, 78
 
 REJECTION = (b"Status: 400\nReason: at byte 7: a comma is missing\n"
@@ -28,7 +29,8 @@ class Operator(Spool):
         return [*(UNPRIVILEGED if user is None else user), *map(str, prefix), str(self.program),
                 *map(str, arguments)]
 
-    def call(self, *arguments, user=None, prefix=(), text=True, stdout=subprocess.PIPE, **variables):
+    def call(self, *arguments, user=None, prefix=(), text=True, stdout=subprocess.PIPE,
+             **variables):
         """One command, to its end: a subprocess.CompletedProcess."""
         return subprocess.run(self.words(*arguments, user=user, prefix=prefix),
                               stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
@@ -46,8 +48,8 @@ class Operator(Spool):
 
     def look(self, *arguments, width=200, **variables):
         """What a terminal gets: the exit status and the text, standard error in it."""
-        return look(self.words(*arguments), self.environment(TERM="xterm", LC_ALL="C.UTF-8", **variables),
-                    width)
+        environment = self.environment(TERM="xterm", LC_ALL="C.UTF-8", **variables)
+        return look(self.words(*arguments), environment, width)
 
     def write(self, state, name, content=b"", mode=0o640):
         """Any file, in its place."""
@@ -101,7 +103,7 @@ def put_odd_things(operator, state="new"):
     """All that can be in a directory and is no entry: the names."""
     directory = operator.path / state
     name = "20250423T1300{:02}.000Z_order_odd{}.json".format
-    made = {"name": ["foreign", ".hidden", "x.json", "a\nb", "\x1b[2Jc\x9b", "ü", "-x",
+    made = {"name": ["foreign", ".hidden", "x.json", "a\nb", "\x1b[2Jc\x9b", "ü", "-x", "z" * 255,
                      "20250423T130000.000Z_order_" + "k" * 129 + ".json",
                      "20250423T130000.000Z_nokind_k.json", "20250423T130000.000Z_order_a b.json"],
             "kind": [], "content": []}
@@ -111,8 +113,8 @@ def put_odd_things(operator, state="new"):
     (directory / name(2, "link")).symlink_to("/etc/passwd")
     (directory / name(3, "dangling")).symlink_to("nowhere")
     os.mkfifo(directory / name(4, "pipe"))
-    run("/usr/bin/python3", "-c", "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])",
-        name(5, "socket"), cwd=directory)
+    bind = "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
+    run("/usr/bin/python3", "-c", bind, name(5, "socket"), cwd=directory)
     made["kind"] = [name(1, "directory"), name(2, "link"), name(3, "dangling"), name(4, "pipe"),
                     name(5, "socket")]
     made["content"] = [operator.write(state, name(6, "empty")),

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from consuming import wait_until
-from operating import (CONFIGURATION, FORBIDDEN, OUTPUT, STRANGER, USAGE, look, put_odd_things)
+from operating import (CONFIGURATION, FORBIDDEN, MEMBER, OUTPUT, STRANGER, USAGE, look, put_odd_things)
 from server import BUILD, TOP
 
 COMMANDS = ["run", "list", "show", "retry", "reject", "prune", "status", "check", "follow"]
@@ -137,14 +137,15 @@ def test_stranger(operated, command):
 
 @pytest.mark.parametrize("command", ["retry", "reject", "prune"])
 def test_who_may_only_look(operated, command):
-    """Who can read the spool but not write to it can change nothing, and is told so."""
+    """A member of a group that can read the spool but not write to it can change nothing, and is
+    told so."""
     names = {"retry": [operated.put(1, state="failed")], "reject": [operated.put(2)],
              "prune": ["--older-than", "0s", "--force"]}
     operated.put(3, state="done")
     for directory in (operated.path, *operated.path.iterdir()):
-        directory.chmod(0o2775)
+        directory.chmod(0o2750)
     before = operated.where()
-    done = operated.call(command, *names[command], user=STRANGER)
+    done = operated.call(command, *names[command], user=MEMBER)
     assert done.returncode == FORBIDDEN and "group" in done.stderr, done
     assert operated.where() == before
 
@@ -259,19 +260,20 @@ def test_completion_of_arguments(operated):
 def test_completion_in_bash_itself(operated):
     """Typed at a real prompt: a name in failed/ by its tab."""
     name = operated.put(7, state="failed")
-    rc = operated.place / "rc"
+    rc, line = operated.place / "rc", operated.place / "line"
     rc.write_text(f"source {TOP}/cgi/bash-completion/tradecloud-spool\nPS1='> '\n"
                   "bind 'set enable-bracketed-paste off'\n"
-                  f"bind -x '\"\\C-o\": printf \"<%s>\" \"$READLINE_LINE\" >{operated.place}/line'\n")
+                  f"bind -x '\"\\C-o\": printf \"<%s>\" \"$READLINE_LINE\" >{line}'\n")
     pid, leader = pty.fork()
     if pid == 0:
+        path = f"{operated.place}:{os.environ['PATH']}"
         os.execvpe("bash", ["bash", "--noprofile", "--rcfile", str(rc), "-i"],
-                   {**operated.environment(PATH=f"{operated.place}:{os.environ['PATH']}"), "TERM": "dumb"})
+                   operated.environment(PATH=path, TERM="dumb"))
     os.read(leader, 100)
     os.write(leader, b"tradecloud-spool retry 2\t\x0f")
     try:
-        wait_until(lambda: (operated.place / "line").exists() and (operated.place / "line").read_text(), 20)
-        assert (operated.place / "line").read_text().strip("<>").split() == ["tradecloud-spool", "retry", name]
+        wait_until(lambda: line.exists() and line.read_text())
+        assert line.read_text().strip("<>").split() == ["tradecloud-spool", "retry", name]
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)

@@ -10,7 +10,7 @@ import time
 import pytest
 from client import order
 from consuming import name_of
-from operating import DATA, MISSING, OUTPUT, put_odd_things, rejection_name
+from operating import DATA, MEMBER, MISSING, OUTPUT, put_odd_things, rejection_name
 from server import hand_over
 from test_syscalls import receive
 
@@ -269,8 +269,7 @@ def test_prune_forgets_receipts(operated):
     for path in (operated.path / "state", received):
         path.chmod(0o700)
     # Who may not look into state/ prunes the rest.
-    group = ["setpriv", "--reuid=nobody", "--regid=www-data", "--clear-groups"]
-    assert operated.call("prune", "--older-than", "30d", "--force", user=group).returncode == 0
+    assert operated.call("prune", "--older-than", "30d", "--force", user=MEMBER).returncode == 0
     assert len(os.listdir(received)) == 5
     done = operated.call("prune", "--older-than", "0s")
     assert "would remove the times of receipt of 1 " in done.stderr
@@ -281,6 +280,49 @@ def test_prune_forgets_receipts(operated):
     # Once its entry is removed, its link goes, too.
     operated.call("prune", "--older-than", "0s", "--force")
     assert set(os.listdir(received)) == {"order_new", "foreign", "order_file"}
+
+
+# --- who does it, and with which names ---
+
+
+def test_member_of_the_group(operated):
+    """A consumer's user, in a spool as it is installed: in which he can move entries, no more."""
+    names = [operated.put(number, state="failed") for number in (1, 2)]
+    old = operated.put(3, state="done")
+    operated.remember(names[0])
+    (operated.path / "leases").mkdir()
+    hand_over(operated.path)
+    (operated.path / "leases").chmod(0o2770)
+    operated.path.chmod(0o2750)
+    assert [row.split("\t")[0] for row in operated.good("list", "failed", user=MEMBER)] == names
+    operated.good("show", names[0], user=MEMBER)
+    assert operated.good("check", user=MEMBER) == []
+    operated.good("retry", names[0], user=MEMBER)
+    operated.good("reject", names[1], user=MEMBER)
+    assert operated.call("prune", "--older-than", "0s", "--force", user=MEMBER).returncode == 0
+    assert operated.where() == {names[0]: "new", names[1]: "rejected"}, old
+    assert operated.attempt(names[0]) == {}
+
+
+def test_root(operated):
+    """Root, too, and leaves nothing of his own behind."""
+    names = [operated.put(number, state="failed") for number in (1, 2)]
+    operated.good("retry", names[0], user=[])
+    operated.good("reject", names[1], user=[])
+    assert operated.good("check", user=[]) == []
+    assert {path.owner() for path in operated.path.rglob("*")} == {"www-data"}
+    assert operated.where() == {names[0]: "new", names[1]: "rejected"}
+
+
+def test_longest_names(operated):
+    name = f"20250423T100153.812Z_legacy-order-fetched_{'k' * 128}.json"
+    operated.write("failed", name, (operated.path / "new" / operated.put(1)).read_bytes())
+    operated.good("show", name)
+    assert operated.rows("list", "failed")[0][0] == name
+    operated.good("retry", name)
+    operated.good("reject", name)
+    assert operated.good("check") == []
+    assert operated.entries("rejected") == [name]
 
 
 # --- killed at every system call ---
@@ -296,7 +338,8 @@ def kill_everywhere(operated, arguments, prepare):
     trace.touch()
     hand_over(trace)
     prepare()
-    assert operated.call(*arguments, prefix=["strace", "-o", trace, "-e", f"trace={CALLS}"]).returncode == 0
+    prefix = ["strace", "-o", trace, "-e", f"trace={CALLS}"]
+    assert operated.call(*arguments, prefix=prefix).returncode == 0
     for line in trace.read_text().splitlines():
         counts[line.split("(")[0]] += 1
     # What the loader does, before it comes to the spool, is not ours.
