@@ -173,7 +173,7 @@ def test_output_cannot_be_written(operated, arguments):
 
 def test_reader_goes_away(operated):
     """A pipe that is closed early ends the command; it is not killed by the signal."""
-    operated.fill(3000, 3)
+    operated.fill(1500, 3)
     with subprocess.Popen(operated.words("list"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           env=operated.environment()) as process:
         process.stdout.readline()

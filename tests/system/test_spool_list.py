@@ -124,9 +124,9 @@ def test_trouble_while_listing(operated):
 
 def test_memory_of_a_long_list(operated):
     """It is bounded by the names, not by the contents."""
-    operated.fill(5000, 5)
+    operated.fill(1500, 5)
     done = operated.call("list", prefix=["prlimit", "--as=40000000"])
-    assert done.returncode == 0 and len(done.stdout.splitlines()) == 5000
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1500
 
 
 # --- show ---
