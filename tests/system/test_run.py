@@ -1,11 +1,15 @@
 """tradecloud-spool run: what a command gets, what becomes of its entry, in which order."""
 
+import contextlib
 import os
+import pty
 import re
+import subprocess
 import time
 
 import pytest
 from consuming import content, hex_of, name_of, wait_until
+from server import hand_over
 
 
 def test_command_line(consumed):
@@ -293,3 +297,39 @@ def test_second_runner_does_not_wait_for_the_first(consumed):
     assert consumed.entries("leases")[0] == hex_of("S")
     first.terminate()
     assert first.wait(10) == 75
+
+
+def test_more_that_wait_than_a_window_holds(consumed):
+    """However many entries of one subject wait, others are found behind them."""
+    number = 8300
+    for n in range(number):
+        (consumed.path / "new" / name_of(n)).write_bytes(content(f"m{n}", "waiting"))
+    names = [name_of(number + n) for n in range(20)]
+    for n, name in enumerate(names):
+        (consumed.path / "new" / name).write_bytes(content(f"m{number + n}", f"S{n % 5}"))
+    hand_over(consumed.path)
+    process = consumed.start("--watch", "--jobs", 3, script='test $CE_SUBJECT != waiting || exit 75')
+    wait_until(lambda: all((consumed.path / "done" / name).exists() for name in names), 60)
+    judge_order(r for r in consumed.records() if r[1] != "waiting")
+    assert {r[2] for r in consumed.records() if r[1] == "waiting"} == {"m0"}
+    late = consumed.put(number + 50, subject="late")
+    wait_until(lambda: (consumed.path / "done" / late).exists(), 60)
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def test_progress_on_a_terminal(consumed):
+    consumed.fill(30, 30)
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(consumed.command(script="sleep 0.01"), stderr=end,
+                               stdin=subprocess.DEVNULL, env=consumed.environment())
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while part := os.read(terminal, 65536):
+            shown += part
+    os.close(terminal)
+    assert process.wait(10) == 0
+    assert re.search(rb"\r\[#+ *\] \d+ of 30\x1b\[K", shown), shown
+    # Lines of the log stand by themselves.
+    assert shown.count(b"\r\x1b[Koutcome=done") + shown.count(b"\noutcome=done") >= 29
