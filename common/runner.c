@@ -106,8 +106,9 @@ static void close_all(struct runner *runner)
     struct subject_table *const tables[] = {&runner->held,    &runner->skipped, &runner->passed,
                                             &runner->foreign, &runner->failed,  &runner->orphaned,
                                             &runner->reported};
+    /* The lease of an entry that stays claimed dies with the runner, so that it is returned. */
     for (size_t i = 0; i < runner->held.size; i++)
-        if (runner->held.slots[i].used)
+        if (runner->held.slots[i].used && runner->held.slots[i].value != RUNNER_BUSY)
             lease_release(&runner->leases, &runner->held.slots[i].subject);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         subject_table_release(tables[i]);
@@ -236,20 +237,23 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t next_deadline(const struct runner *runner)
-{
-    int64_t next = earlier(runner->renew_at, earlier(runner->look_at, runner->rescan_at));
-    for (unsigned i = 0; i < runner->job_count; i++)
-        if (runner->jobs[i].state == JOB_RUNNING || runner->jobs[i].state == JOB_ENDED)
-            next = earlier(next, runner->jobs[i].deadline);
-    if (runner->stopping == 0 && runner->active < runner->options->jobs)
-        next = earlier(next, next_held(runner));
-    return runner->recover ? earlier(next, runner->recover_at) : next;
-}
-
 static bool ends(const struct runner *runner)
 {
     return runner->stopping > 0 || runner->trouble != 0;
+}
+
+static int64_t next_deadline(const struct runner *runner)
+{
+    int64_t next = runner->renew_at;
+    for (unsigned i = 0; i < runner->job_count; i++)
+        if (runner->jobs[i].state == JOB_RUNNING || runner->jobs[i].state == JOB_ENDED)
+            next = earlier(next, runner->jobs[i].deadline);
+    if (ends(runner))
+        return next;
+    next = earlier(next, earlier(runner->look_at, runner->rescan_at));
+    if (runner->active < runner->options->jobs)
+        next = earlier(next, next_held(runner));
+    return runner->recover ? earlier(next, runner->recover_at) : next;
 }
 
 static void look_again(struct runner *runner, int64_t now)
@@ -265,8 +269,10 @@ static void look_again(struct runner *runner, int64_t now)
         if (runner->recover)
             runner->recover_at = now + RUNNER_RETRY;
     }
-    if (now >= runner->look_at || now >= next_held(runner))
-        runner->look = true;
+    bool due = now >= next_held(runner);
+    runner->look = runner->look || due || now >= runner->look_at;
+    /* What waited may be behind the front. */
+    runner->behind_stale = runner->behind_stale || (due && !runner->front.complete);
 }
 
 /* An entry that waited would have been claimed by now: somebody has taken it away. Where not all was

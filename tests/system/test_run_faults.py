@@ -340,3 +340,49 @@ def test_spool_that_vanishes(consumed):
         file.unlink()
     assert process.wait(20) == 74
     assert any("renewed" in line.get("reason", "") for line in consumed.log())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+def test_given_up_on_a_full_disk(consumed):
+    """Told to end at once, it leaves what it cannot move; the next run finds it in moments."""
+    spool = consumed.path
+    run("mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=40", "tmpfs", spool)
+    try:
+        for state in ("tmp", "new", "work", "done", "failed", "rejected", "leases", "attempts"):
+            (spool / state).mkdir()
+            (spool / state).chmod(0o2770)
+        hand_over(spool)
+        spool.chmod(0o2770)
+        name = consumed.put(1)
+        process = consumed.start(script=f"while touch {spool}/tmp/$((n += 1)); do :; done; exit 1")
+        wait_until(lambda: any(line["outcome"] == "trouble" for line in consumed.log()))
+        process.terminate()
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(10) == 75
+        assert consumed.where() == {name: "work"}
+        for filler in (spool / "tmp").iterdir():
+            filler.unlink()
+        assert consumed.run().returncode == 0
+        assert consumed.where() == {name: "done"}
+    finally:
+        consumed.stop_all()
+        run("umount", spool)
+
+
+def test_no_time_is_spent_on_waiting(consumed):
+    """While a command takes its time, and it is to end, it sleeps."""
+    consumed.put(1)
+    process = consumed.start("--watch", script="sleep 3")
+    wait_until(consumed.starts)
+    process.terminate()
+    before = processor_time(process.pid)
+    time.sleep(1.5)
+    assert processor_time(process.pid) - before < 0.2
+    assert process.wait(20) == 0
+
+
+def processor_time(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
