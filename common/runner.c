@@ -306,20 +306,25 @@ static void settle_all(struct runner *runner)
             settle_move(runner, &runner->jobs[i]);
 }
 
-/* All moves of this turn at once, as syncing takes longest. */
-static bool sync_all(struct runner *runner)
+static bool sync_state(struct runner *runner, enum spool_state state)
 {
-    bool synced = true;
     struct problem problem;
-    for (enum spool_state state = SPOOL_NEW; state < SPOOL_STATES; state++) {
-        if (runner->unsynced[state] && !move_sync(&runner->spool, state, &problem)) {
-            report_problem(runner, &problem);
-            runner->trouble = EX_IOERR;
-            synced = false;
-        }
-        runner->unsynced[state] = false;
-    }
-    return synced;
+    bool unsynced = runner->unsynced[state];
+    runner->unsynced[state] = false;
+    if (!unsynced || move_sync(&runner->spool, state, &problem))
+        return true;
+    report_problem(runner, &problem);
+    runner->trouble = EX_IOERR;
+    return false;
+}
+
+/* All moves of this turn at once, as syncing takes longest. */
+static bool sync_ended(struct runner *runner)
+{
+    bool done = sync_state(runner, SPOOL_DONE);
+    bool failed = sync_state(runner, SPOOL_FAILED);
+    bool returned = sync_state(runner, SPOOL_NEW);
+    return done && failed && returned;
 }
 
 static void start(struct runner *runner, struct job *job)
@@ -338,7 +343,8 @@ static void start(struct runner *runner, struct job *job)
         runner->trouble = EX_OSERR;
 }
 
-/* The moves are durable: what has ended is finished, what was claimed may start. */
+/* The moves are durable: what has ended is finished, what was claimed, perhaps of its subject, may
+ * start. */
 static void go_on(struct runner *runner)
 {
     for (unsigned i = 0; i < runner->job_count; i++) {
@@ -404,9 +410,12 @@ static void loop(struct runner *runner)
             claim_all(runner);
             drop_held(runner, now);
         }
-        if (!sync_all(runner))
+        if (!sync_ended(runner))
             return;
         go_on(runner);
+        /* Only so that a command that brings down the machine is counted: no reason to start later. */
+        if (!sync_state(runner, SPOOL_WORK))
+            return;
         if ((runner->active == 0 && (ends(runner) || is_through(runner))) || is_stuck(runner))
             return;
         wait_for_events(runner);

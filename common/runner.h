@@ -7,8 +7,9 @@
  *
  *   step                                     it is in   if the runner dies then
  *   the subject's lease is taken             new/       the lease is dead, whoever wants it takes it
- *   it is renamed, and work/ synced          work/      the claim is dead: it is returned to new/ by
- *   the command runs and ends                work/        whoever takes the lease over, and counted
+ *   it is renamed                            work/      the claim is dead: it is returned to new/ by
+ *   the command starts, work/ is synced,
+ *   the command ends                         work/        whoever takes the lease over, and counted
  *   what is remembered of it is written      work/        as an attempt that failed
  *   it is renamed, and the directory synced  done/ ...  the lease is dead
  *   the lease is released, or the next

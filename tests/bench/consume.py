@@ -58,7 +58,7 @@ def measure_latency(place):
     arrived = {}
     for number in range(ARRIVALS):
         arrived[f"m{number}"] = put(spool, number)
-        time.sleep(0.01)
+        time.sleep(0.03)
     while len(os.listdir(spool / "done")) < ARRIVALS:
         time.sleep(0.1)
     runner.terminate()
