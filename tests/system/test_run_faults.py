@@ -386,3 +386,46 @@ def test_no_time_is_spent_on_waiting(consumed):
 def processor_time(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# --- system calls that fail ---
+
+FAILING = [
+    ("renameat2", "EINVAL", "1+", 0),  # a file system that cannot rename without replacing
+    ("renameat2", "ENOSYS", "1+", 0),
+    ("renameat2", "ENOSPC", "1", 74),
+    ("linkat", "ENOSPC", "1", 74),
+    ("linkat", "EMLINK", "1", 74),
+    ("fsync", "EINVAL", "5+", 0),      # one that cannot sync directories
+    ("fsync", "EIO", "1", 74),
+    ("fsync", "EIO", "2", 74),
+    ("fsync", "EIO", "3", 74),
+    ("fsync", "EIO", "4", 74),
+    ("fsync", "EIO", "5", 74),
+    ("clone,clone3,fork", "EAGAIN", "1", 71),
+    ("pipe2", "EMFILE", "1", 71),
+    ("getdents64", "EIO", "1", None),
+    ("getdents64", "EIO", "3", None),
+    ("poll", "EINTR", "1+2", 0),
+    ("utimensat", "EIO", "1", 0),
+]
+
+
+@pytest.mark.parametrize("call, error, when, status", FAILING)
+def test_failing_call(consumed, call, error, when, status):
+    """Whatever fails: no entry is lost, in two states or done without its command, and the next run
+    finishes all of them."""
+    names = [consumed.put(n, subject=f"S{n % 2}") for n in range(4)]
+    prefix = ["strace", "-o", "/dev/null", "-e", f"trace={call}",
+              "-e", f"inject={call}:error={error}:when={when}"]
+    command = consumed.command("--jobs", 2)
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = prefix
+    done = subprocess.run(command, env=consumed.environment(), stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+    assert status is None or done.returncode == status, done
+    where = consumed.where()
+    assert set(where) == set(names)
+    assert {f"m{names.index(n)}" for n, state in where.items() if state == "done"} <= set(consumed.starts())
+    assert done.returncode != 0 or set(where.values()) == {"done"}
+    assert consumed.run().returncode == 0
+    assert consumed.where() == dict.fromkeys(names, "done")
