@@ -3,7 +3,7 @@
 
 FUZZ       = $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZING    = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
-             -fno-sanitize-recover=all
+             -fno-sanitize-recover=all -Wno-unknown-warning-option
 COUNTING   = $(CSTD) -O0 -g -fsanitize=address --coverage
 REPORTS    = /tmp/tradecloud-sanitize
 PYTEST     = /usr/bin/python3 -B -m pytest -p no:cacheprovider -q -rs

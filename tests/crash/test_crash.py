@@ -19,6 +19,7 @@ from server import TOP, run
 
 FULL = os.environ.get("CRASH") == "full"
 SHARE = 60  # one case of so many of a path that fetches, unless all
+PIPE_SIZE = 65536
 POST = {"REQUEST_METHOD": "POST"}
 BODY = order(identifier="m")
 OTHER = order(identifier="another")
@@ -63,8 +64,9 @@ def check(bench, found, chosen, say):
         ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) +
         f"; {len(missed)} not reached; {len(wrong)} wrong")
     assert wrong == [], "\n".join(wrong[:20])
-    # What receives an event is the same at every time.
-    assert len(missed) <= (len(chosen) // 5 if bench.path.fetches else 0), missed
+    # How often a pipe or a socket is read depends on time; all else is the same at every time.
+    varies = bench.path.fetches or len(bench.path.body) > PIPE_SIZE
+    assert len(missed) <= (len(chosen) // 10 if varies else 0), missed
 
 
 @pytest.mark.parametrize("path", received(), ids=lambda path: path.name)
