@@ -322,9 +322,9 @@ static bool sync_state(struct runner *runner, enum spool_state state)
 static bool sync_ended(struct runner *runner)
 {
     bool done = sync_state(runner, SPOOL_DONE);
-    bool failed = sync_state(runner, SPOOL_FAILED);
+    bool given_up = sync_state(runner, SPOOL_FAILED);
     bool returned = sync_state(runner, SPOOL_NEW);
-    return done && failed && returned;
+    return done && given_up && returned;
 }
 
 static void start(struct runner *runner, struct job *job)
