@@ -188,14 +188,16 @@ static bool is_in_work(const struct runner *runner, const char *name)
     return fstatat(runner->spool.directories[SPOOL_WORK], name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* The lease is held, and nothing of the subject is under way. Returns whether to keep the slot. */
-static bool claim(struct runner *runner, struct slot *slot)
+/* The lease is held, and nothing of the subject is under way. If it was taken just now (`fresh`), what
+ * is remembered of the entry tells when it is due; if not, that has been waited for by a better clock.
+ * Returns whether to keep the slot. */
+static bool claim(struct runner *runner, struct slot *slot, bool fresh)
 {
     struct problem problem;
     struct job *job = free_job(runner);
     enum move_outcome moved = MOVE_FAILED;
     enum entry_verdict verdict = open_for(runner, slot, job, &problem);
-    if (verdict == ENTRY_READ && must_wait(runner, slot, job)) {
+    if (verdict == ENTRY_READ && fresh && must_wait(runner, slot, job)) {
         job_release(job);
         return skip(runner, slot);
     }
@@ -247,9 +249,10 @@ static bool consider(struct runner *runner, struct slot *slot)
         runner->blocked++;
         return skip(runner, slot);
     }
-    if (held == NULL && !take(runner, slot))
+    bool fresh = held == NULL;
+    if (fresh && !take(runner, slot))
         return skip(runner, slot);
-    return claim(runner, slot);
+    return claim(runner, slot, fresh);
 }
 
 /* A window_keep. */

@@ -11,12 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Call `each` for the names in a directory, as it is now. */
+/* Call `each` for the names in a directory, as it is now. What cannot be read is to be looked at again. */
 static void list(struct runner *runner, int directory, void (*each)(struct runner *, const char *))
 {
     int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
     if (stream == NULL) {
+        runner->recover = true;
         if (fd >= 0)
             (void)close(fd);
         return;
@@ -146,6 +147,8 @@ static void look_at_claim(struct runner *runner, const char *name)
         entry_open(runner->spool.directories[SPOOL_WORK], name, &entry, &problem);
     if (verdict == ENTRY_ODD)
         report_odd(runner, SPOOL_WORK, name, problem.reason);
+    if (verdict == ENTRY_FAILED)
+        runner->recover = true;
     if (verdict != ENTRY_READ)
         return;
     subject_key(&entry, name, &subject);
