@@ -49,7 +49,8 @@ struct attempt {
 bool attempt_read(int directory, const char *name, struct attempt *attempt,
                   struct problem *problem);
 
-/* Remember it, durably; the file is there as it was, or whole. It is written in the spool's tmp/. */
+/* Remember it, durably; the file is there as it was, or whole. It is written in the spool's
+ * tmp/. */
 bool attempt_write(const struct spool *spool, int directory, const char *name,
                    const struct attempt *attempt, struct problem *problem);
 

@@ -73,7 +73,8 @@ static bool skip(struct runner *runner, const struct slot *slot)
     return true;
 }
 
-/* Find out what the entry is about. An entry may be in work/ for now. Returns false if it is gone. */
+/* Find out what the entry is about. An entry may be in work/ for now. Returns false if it is
+ * gone. */
 static bool learn(struct runner *runner, struct slot *slot)
 {
     struct entry entry;
@@ -156,8 +157,8 @@ static enum entry_verdict open_for(struct runner *runner, const struct slot *slo
     return verdict;
 }
 
-/* Whether it is to wait because of an attempt that failed, perhaps made by another runner: not longer
- * than the longest wait, whatever the clock says. */
+/* Whether it is to wait because of an attempt that failed, perhaps made by another runner: not
+ * longer than the longest wait, whatever the clock says. */
 static bool must_wait(struct runner *runner, const struct slot *slot, const struct job *job)
 {
     int64_t wait = job->attempt.retry - timestamp_now();
@@ -188,14 +189,17 @@ static bool is_in_work(const struct runner *runner, const char *name)
     return fstatat(runner->spool.directories[SPOOL_WORK], name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* The lease is held, and nothing of the subject is under way. If it was taken just now (`fresh`), what
- * is remembered of the entry tells when it is due; if not, that has been waited for by a better clock.
- * Returns whether to keep the slot. */
+/* The lease is held, and nothing of the subject is under way. If it was taken just now
+ * (`fresh`), what is remembered of the entry tells when it is due; if not, that has been waited
+ * for by a better clock. Returns whether to keep the slot. */
 static bool claim(struct runner *runner, struct slot *slot, bool fresh)
 {
     struct problem problem;
     struct job *job = free_job(runner);
     enum move_outcome moved = MOVE_FAILED;
+    /* There is one as long as the runner is not busy. */
+    if (job == NULL)
+        return true;
     enum entry_verdict verdict = open_for(runner, slot, job, &problem);
     if (verdict == ENTRY_READ && fresh && must_wait(runner, slot, job)) {
         job_release(job);

@@ -1,14 +1,14 @@
 /*
  * job: one attempt to hand an entry to the consumer's command.
  *
- * Calling sequence: job_init; fill in what stands first in struct job; job_start; job_read whenever `errors`
- * can be read; job_stop or job_kill if need be; job_reap after each SIGCHLD; job_release.
+ * Calling sequence: job_init; fill in what stands first in struct job; job_start; job_read whenever
+ * `errors` can be read; job_stop or job_kill if need be; job_reap after each SIGCHLD; job_release.
  *
  * The command runs in a process group of its own, with
- *   - the entry's file on standard input, at its beginning; standard output is the runner's; what it
- *     writes to standard error is passed on to the runner's as it comes, and its last line kept;
+ *   - the entry's file on standard input, at its beginning; standard output is the runner's; what
+ *     it writes to standard error is passed on to the runner's as it comes, its last line kept;
  *   - an environment of JOB_VARIABLES (those that the runner has) and
- *       CE_ID CE_SOURCE CE_TYPE CE_SUBJECT CE_TIME   the event's attributes; none where it has none;
+ *       CE_ID CE_SOURCE CE_TYPE CE_SUBJECT CE_TIME   the event's attributes, those it has;
  *                     a NUL, which no variable can hold, is U+FFFD
  *       SPOOL_FILE    the entry's path, in work/: absolute
  *       SPOOL_ATTEMPT which attempt this is, from 1

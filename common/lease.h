@@ -12,23 +12,23 @@
  *
  * A lease is dead
  *   - if its runner was started on this machine since it booted: when nobody holds the lock on the
- *     runner's file. The lock is inherited by the commands that the runner starts, so that a subject
- *     is not free as long as a command of a killed runner still works on it; time does not matter,
- *     a runner that was only stopped (SIGSTOP) keeps its leases;
+ *     runner's file. The lock is inherited by the commands that the runner starts, so that a
+ *     subject is not free as long as a command of a killed runner still works on it; time does not
+ *     matter, a runner that was only stopped (SIGSTOP) keeps its leases;
  *   - else, or where there are no locks: when it was not renewed for LEASE_AGE. Both times are the
  *     file system's own: that of one's own file, just renewed, is compared with the other's, so the
  *     clocks of hosts need not agree.
  *
- * Taking over the dead lease HEX of the runner S. Several may want to; all of them try to link their
- * own file to the name HEX.S, and link() lets one of them succeed. Nobody else may change HEX until
- * that name is gone. The winner looks again whether HEX is S's and dead; if not, S or somebody else
- * was faster, and it removes HEX.S, its own, and gives up. If so, it renames HEX.S to HEX: one step,
- * after which HEX is the winner's. One who is late, and still believes that HEX is S's, may link
- * HEX.S then, but finds in that second look that HEX is not S's any more. A winner W that dies
- * between the two steps leaves HEX.S behind, as a dead lease, to be taken over by linking HEX.S.W in
- * the same way, and so on; the one who wins that checks all of the chain, renames its own name to
- * HEX, and removes what lies between. IDs are random and never used again, so no name in a chain
- * is ever meant for anything else.
+ * Taking over the dead lease HEX of the runner S. Several may want to; all of them try to link
+ * their own file to the name HEX.S, and link() lets one of them succeed. Nobody else may change HEX
+ * until that name is gone. The winner looks again whether HEX is S's and dead; if not, S or
+ * somebody else was faster, and it removes HEX.S, its own, and gives up. If so, it renames HEX.S to
+ * HEX: one step, after which HEX is the winner's. One who is late, and still believes that HEX is
+ * S's, may link HEX.S then, but finds in that second look that HEX is not S's any more. A winner W
+ * that dies between the two steps leaves HEX.S behind, as a dead lease, to be taken over by linking
+ * HEX.S.W in the same way, and so on; the one who wins that checks all of the chain, renames its
+ * own name to HEX, and removes what lies between. IDs are random and never used again, so no name
+ * in a chain is ever meant for anything else.
  *
  * What no protocol of this kind can exclude: on another host, a runner that stands still for more
  * than LEASE_AGE just between looking at its lease and acting on it. It finds out at the next step
@@ -86,8 +86,8 @@ bool lease_holds(const struct leases *leases, const struct subject *subject);
 
 void lease_release(const struct leases *leases, const struct subject *subject);
 
-/* Whether the file `name` in the directory is the lease of a dead runner; if it is that of one which
- * lives, who that is: "host HOST pid PID", printable. For recovering, and for display. */
+/* Whether the file `name` in the directory is the lease of a dead runner; if it is that of one
+ * which lives, who that is: "host HOST pid PID", printable. For recovering, and for display. */
 bool lease_is_dead(struct leases *leases, const char *name, char holder[LEASE_HOLDER_SIZE]);
 
 /* Remove the files of runners that are dead and hold no lease any more. */

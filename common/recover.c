@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Call `each` for the names in a directory, as it is now. What cannot be read is to be looked at again. */
+/* Call `each` for the names in a directory, as it is now. What cannot be read is to be looked at
+ * again. */
 static void list(struct runner *runner, int directory, void (*each)(struct runner *, const char *))
 {
     int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -275,8 +275,8 @@ static void look_again(struct runner *runner, int64_t now)
     runner->behind_stale = runner->behind_stale || (due && !runner->front.complete);
 }
 
-/* An entry that waited would have been claimed by now: somebody has taken it away. Where not all was
- * looked at, it is looked for again later. */
+/* An entry that waited would have been claimed by now: somebody has taken it away. Where not all
+ * was looked at, it is looked for again later. */
 static void drop_held(struct runner *runner, int64_t now)
 {
     bool through =
@@ -413,7 +413,8 @@ static void loop(struct runner *runner)
         if (!sync_ended(runner))
             return;
         go_on(runner);
-        /* Only so that a command that brings down the machine is counted: no reason to start later. */
+        /* Only so that a command that brings down the machine is counted: no reason to start
+         * later. */
         if (!sync_state(runner, SPOOL_WORK))
             return;
         if ((runner->active == 0 && (ends(runner) || is_through(runner))) || is_stuck(runner))

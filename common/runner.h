@@ -5,18 +5,17 @@
  *
  * How an entry moves, and what each step leaves if the runner dies behind it:
  *
- *   step                                     it is in   if the runner dies then
- *   the subject's lease is taken             new/       the lease is dead, whoever wants it takes it
- *   it is renamed                            work/      the claim is dead: it is returned to new/ by
- *   the command starts, work/ is synced,
- *   the command ends                         work/        whoever takes the lease over, and counted
- *   what is remembered of it is written      work/        as an attempt that failed
- *   it is renamed, and the directory synced  done/ ...  the lease is dead
- *   the lease is released, or the next
- *   entry of the subject is claimed
+ *   step                                it is in   if the runner dies then
+ *   the subject's lease is taken        new/       the lease is dead: whoever wants it takes it
+ *   it is renamed                       work/      the claim is dead: whoever takes the lease over
+ *   its command starts                  work/        returns it to new/, and counts an attempt
+ *   work/ is synced, its command ends   work/        that failed
+ *   what is remembered is written       work/
+ *   it is renamed, the directory synced done/ ...  the lease is dead
+ *   the lease is released, or the next entry of the subject is claimed
  *
  * So it is always in one state; and as each step on an entry is made by the holder of its
- * subject's lease, at one place, entries of a subject are never run at once or out of order. An entry
+ * subject's lease, at one place, entries of a subject are never run at once or out of order. One
  * that waits to be tried again keeps its lease, and so holds back its subject.
  *
  * The parts: runner.c, the loop; claim.c, which entry is next; settle.c, what becomes of one whose

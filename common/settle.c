@@ -45,7 +45,8 @@ static int64_t set_retry(struct job *job)
     return timestamp_monotonic() + delay;
 }
 
-/* What is remembered stands before the move: it may count an attempt too many, never one too few. */
+/* What is remembered stands before the move: it may count an attempt too many, never one too
+ * few. */
 static bool remember(struct runner *runner, struct job *job, enum job_state outcome, int64_t *next,
                      struct problem *problem)
 {

@@ -18,7 +18,7 @@ from server import BUILD, UNPRIVILEGED, hand_over, run
 STATES = ("new", "work", "done", "failed", "rejected")
 
 # Appends "start SUBJECT ID ATTEMPT" to $RECORD (its first argument), does what the rest says, and
-# appends "end SUBJECT ID STATUS". Each line is one write(), so lines are whole, in the order of time.
+# appends "end SUBJECT ID STATUS". Each line is one write(), so lines are whole and in order.
 CONSUMER = """#!/bin/sh
 record=$1; shift
 echo "start $CE_SUBJECT $CE_ID $SPOOL_ATTEMPT" >>"$record"
@@ -122,7 +122,7 @@ class Spool:
         return {"PATH": os.environ["PATH"], "TRADECLOUD_SPOOL": str(self.path), **variables}
 
     def run(self, *options, script=None, argv=None, prefix=(), timeout=60, environment=None):
-        """Run it to its end: a subprocess.CompletedProcess, with `lines`, the log as dictionaries."""
+        """Run it to its end: a subprocess.CompletedProcess, with the log in `lines`."""
         done = subprocess.run([*prefix, *self.command(*options, script=script, argv=argv)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=timeout, env=environment or self.environment())
