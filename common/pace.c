@@ -38,31 +38,44 @@ static bool too_late(struct problem *problem)
     return problem_set(problem, 504, "the deadline passed before Tradecloud's API could be asked");
 }
 
-/* Take the next turn if it comes soon enough; *wait says how long it is until then. */
-static bool take_turn(int fd, const struct pace *pace, const char *name, int reserve, int64_t *wait,
+/* Take the next turn if it comes soon enough; *due says when (timestamp_monotonic). */
+static bool take_turn(int fd, const struct pace *pace, const char *name, int reserve, int64_t *due,
                       struct problem *problem)
 {
     int64_t now = timestamp_now();
-    int64_t left = pace->deadline - timestamp_monotonic();
+    int64_t clock = timestamp_monotonic();
+    int64_t left = pace->deadline - clock;
     int64_t turn = read_turn(fd, now, pace->timeout);
-    *wait = turn - now;
+    int64_t wait = turn - now;
+    *due = clock + wait;
     if (left <= 0)
         return too_late(problem);
-    if (*wait > 0 && *wait + pace->timeout / reserve >= left)
+    if (wait > 0 && wait + pace->timeout / reserve >= left)
         return problem_set(problem, 503,
                            "too many requests to Tradecloud's API are waiting already");
     return write_turn(fd, turn + PACE_INTERVAL) || failed("write", name, problem);
 }
 
-bool pace_wait(const struct pace *pace, const char *name, int reserve, struct problem *problem)
+static bool find_turn(const struct pace *pace, const char *name, int reserve, int64_t *due,
+                      struct problem *problem)
 {
-    int64_t wait;
     int fd = lock_take(pace->directory, name, pace->deadline);
     if (fd < 0)
         return errno == ETIMEDOUT ? too_late(problem) : failed("lock", name, problem);
-    bool taken = take_turn(fd, pace, name, reserve, &wait, problem);
+    bool taken = take_turn(fd, pace, name, reserve, due, problem);
     (void)close(fd);
-    if (taken && wait > 0)
-        (void)usleep((useconds_t)wait * 1000);
     return taken;
+}
+
+bool pace_wait(const struct pace *pace, const char *name, int reserve, struct problem *problem)
+{
+    int64_t due = 0;
+    do {
+        if (!find_turn(pace, name, reserve, &due, problem))
+            return false;
+        int64_t wait = due - timestamp_monotonic();
+        if (wait > 0)
+            (void)usleep((useconds_t)wait * 1000);
+    } while (timestamp_monotonic() - due > PACE_LATE);
+    return true;
 }

@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PACE_INTERVAL = 125 }; /* milliseconds: a tenth of a second, and some for the way there */
+enum {
+    PACE_INTERVAL = 125, /* milliseconds: a tenth of a second, and some for the way there */
+    PACE_LATE = 100,     /* milliseconds after which a turn is over, as on a machine that is busy */
+};
 
 /*
  * There are two turns to be waited for with each request: one to connect, for which the wait may be
@@ -28,7 +31,8 @@ struct pace {
 /*
  * Wait for one's turn. The turns are handed out in order, PACE_INTERVAL apart; the next free one is
  * noted in the file `name` of the directory, under a lock. A turn farther off than the time-out is
- * nobody's: the file is damaged, or the clock was set back. After a wait, a `reserve`th of the
+ * nobody's: the file is damaged, or the clock was set back. Who wakes up too late for a turn takes
+ * another, lest the late ones come together with the next. After a wait, a `reserve`th of the
  * time-out must be left for what comes then. Returns false at once and without using a turn up: with
  * a 503 if the turn comes too late for that, with a 504 if the deadline has passed anyway.
  */

@@ -306,15 +306,42 @@ static void test_damaged_pace(void **state)
     assert_no_wait(future);
 }
 
+/* Who sleeps through a turn takes another. */
+static void test_overslept_turn(void **state)
+{
+    (void)state;
+    int status;
+    char turn[32] = "";
+    struct problem problem = {0};
+    int64_t first = timestamp_now() + 300;
+    (void)snprintf(turn, sizeof turn, "%lld\n", (long long)first);
+    put("pace", turn, 0600);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(wait_for_turn(timestamp_monotonic() + 10000, &problem) ? 0 : 1);
+    assert_true(child > 0);
+    (void)usleep(150 * 1000);
+    assert_int_equal(kill(child, SIGSTOP), 0);
+    (void)usleep(600 * 1000);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    int fd = openat(directory, "pace", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && read(fd, turn, sizeof turn - 1) > 0);
+    assert_int_equal(close(fd), 0);
+    assert_true(strtoll(turn, NULL, 10) >= first + 400 + PACE_INTERVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kept),    cmocka_unit_test(test_failure_kept),
-        cmocka_unit_test(test_foreign), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_fresh),   cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_lock),    cmocka_unit_test(test_lock_of_the_dead),
-        cmocka_unit_test(test_pace),    cmocka_unit_test(test_damaged_pace),
-        cmocka_unit_test(test_late),    cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_kept),           cmocka_unit_test(test_failure_kept),
+        cmocka_unit_test(test_foreign),        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_fresh),          cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_lock),           cmocka_unit_test(test_lock_of_the_dead),
+        cmocka_unit_test(test_pace),           cmocka_unit_test(test_damaged_pace),
+        cmocka_unit_test(test_late),           cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_overslept_turn),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
