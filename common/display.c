@@ -126,15 +126,16 @@ static bool has_beyond_64_bits(struct text json)
     return false;
 }
 
-/* NULL if json-c cannot read it, or could only by changing something. */
+/* NULL if it is not JSON, as our scanner has it (json-c 0.18, when it is strict, refuses letters beyond
+ * ASCII), or json-c could only read it by changing something. */
 static struct json_object *parse(struct text json)
 {
     struct json_object *object = NULL;
-    if (has_beyond_64_bits(json))
+    if (scan(json.data, json.length, NULL, 0).verdict != SCAN_VALID || has_beyond_64_bits(json))
         return NULL;
     struct json_tokener *tokener = json_tokener_new_ex(SCAN_DEPTH_MAX + 2);
     if (tokener != NULL && json.length <= INT_MAX) {
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
         object = json_tokener_parse_ex(tokener, json.data, (int)json.length);
         if (json_tokener_get_error(tokener) != json_tokener_success) {
             json_object_put(object);

@@ -53,7 +53,7 @@ static bool parse_once(struct text body)
     struct json_tokener *parser = json_tokener_new();
     if (parser == NULL)
         return false;
-    json_tokener_set_flags(parser, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(parser, JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *object = json_tokener_parse_ex(parser, body.data, (int)body.length);
     bool valid = object != NULL;
     (void)json_object_put(object);
