@@ -134,8 +134,6 @@ coverage: proof-deps $(COVERED) ## which lines and branches of common/ and cgi/ 
 	@# All of the users that tests run programs as add to the counts that are there now.
 	chmod -R a+rwX build/coverage
 	BUILD=$(CURDIR)/build/coverage $(PYTEST) -n 4 tests/system $(SLOWED)
-	CRASH=fail BUILD=$(CURDIR)/build/coverage $(PYTEST) tests/crash/test_crash.py \
-	    -k 'first or time or fetching'
 	gcovr --root . --object-directory build/coverage --filter common/ --filter cgi/ \
 	    --txt build/coverage/report.txt --print-summary
 	@echo 'Uncovered lines: build/coverage/report.txt'
