@@ -121,7 +121,7 @@ build/unit/test_%: build/unit/test_%.o $(COMMON:%=build/unit/%.o)
 BENCH = build/bench/floor build/bench/ordinary build/bench/scan build/bench/spawn
 build/bench/floor build/bench/spawn: BENCH_LINK = -static -no-pie
 build/bench/ordinary: BENCH_LINK = -lcurl -ljson-c -lcrypto
-build/bench/scan: BENCH_LINK = build/common.a -ljson-c
+build/bench/scan: BENCH_LINK = build/common.a -ljson-c -lcrypto
 build/bench/scan: build/common.a
 build/bench/%: tests/bench/%.c Makefile | build/bench
 	@echo '  LINK $@'

@@ -31,30 +31,27 @@ struct work {
 };
 
 /* The object's bytes become an entry. */
-static enum outcome store(struct work *work, struct text body)
+static enum outcome store(struct work *work)
 {
     struct receipt *receipt = &work->receipt;
     const struct config *config = &receipt->config;
     bool legacy = work->what.kind == EVENT_LEGACY_ORDER_FETCHED;
-    receipt->bytes = body.length;
-    if (event_read_object(work->what.kind, text_of(work->what.id), body, &receipt->event,
+    if (event_read_object(work->what.kind, text_of(work->what.id), &receipt->body, &receipt->event,
                           &receipt->problem) != EVENT_READ)
         return FAILED;
-    return receipt_store(receipt, legacy ? config->legacy_api_url : config->api_url, body);
+    return receipt_store(receipt, legacy ? config->legacy_api_url : config->api_url);
 }
 
 static enum outcome fetch_with(struct work *work, struct api *api)
 {
     struct receipt *receipt = &work->receipt;
-    struct buffer body = BUFFER_INIT;
     enum outcome outcome = FAILED;
-    if (api_fetch(api, work->what.id, &body, &receipt->problem))
-        outcome = store(work, (struct text){body.data, body.length});
+    if (api_fetch(api, work->what.id, &receipt->body.window, &receipt->problem))
+        outcome = store(work);
     else if (receipt->problem.status == 404)
         /* An operator who asks by hand needs no record of it. */
         outcome = receipt->request.method_name == NULL ? REJECTED : receipt_reject(receipt);
     work->refused = api->refused;
-    buffer_release(&body);
     return outcome;
 }
 

@@ -23,32 +23,34 @@ enum { DEADLINE = 60 };
 /* Nothing is kept of a request without a body. */
 static enum outcome reject(struct receipt *receipt)
 {
-    return receipt->request.body.length == 0 ? REJECTED : receipt_reject(receipt);
+    return body_length(&receipt->body) == 0 ? REJECTED : receipt_reject(receipt);
 }
 
 static enum outcome judge(struct receipt *receipt)
 {
     struct problem *problem = &receipt->problem;
-    const struct text body = {receipt->request.body.data, receipt->request.body.length};
-    if (body.length == 0) {
-        problem_set(problem, 400, "the body is empty");
-        return REJECTED;
-    }
-    switch (event_read(body, &receipt->event, problem)) {
-    case EVENT_READ:
-        return receipt_store(receipt, receipt->config.api_url, body);
-    case EVENT_INCOMPLETE:
+    enum event_verdict verdict = event_read(&receipt->body, &receipt->event, problem);
+    if (verdict == EVENT_READ)
+        return receipt_store(receipt, receipt->config.api_url);
+    if (verdict == EVENT_FAILED)
+        return FAILED;
+    if (body_length(&receipt->body) == 0)
+        (void)problem_set(problem, 400, "the body is empty");
+    else if (verdict == EVENT_INCOMPLETE && receipt->request.content_length == NULL) {
         /* Where no length was announced, an upload that broke off looks like this. */
-        if (receipt->request.content_length != NULL)
-            return reject(receipt);
         problem->status = 503;
         return FAILED;
-    case EVENT_MALFORMED:
-        return reject(receipt);
-    case EVENT_NO_MEMORY:
-        break;
     }
-    return FAILED;
+    return reject(receipt);
+}
+
+/* Refuse what needs no look at the body; but it has to be kept. */
+static enum outcome refuse(struct receipt *receipt, int status, const char *reason)
+{
+    if (!body_finish(&receipt->body, &receipt->problem))
+        return FAILED;
+    (void)problem_set(&receipt->problem, status, "%s", reason);
+    return reject(receipt);
 }
 
 /* What the client says of itself (HTTP_*) must not reach libcurl, to which HTTP_PROXY is a proxy,
@@ -82,24 +84,19 @@ static enum outcome fetch(struct receipt *receipt)
     return FAILED;
 }
 
-/* What the request is, is judged only after its body was read: it may have to be kept. */
 static enum outcome receive(struct receipt *receipt)
 {
     struct request *request = &receipt->request;
-    struct problem *problem = &receipt->problem;
-    if (!request_read_body(request, receipt->config.max_body, problem))
-        return FAILED;
-    receipt->bytes = request->body.length;
-    if (request->method == REQUEST_OTHER) {
-        problem_set(problem, 405, "the method is not GET, POST or PUT");
-        return reject(receipt);
-    }
-    if (request->method == REQUEST_GET)
+    if (request->method == REQUEST_GET) {
+        body_drain(request->content_length);
         return fetch(receipt);
-    if (!request_is_json(request)) {
-        problem_set(problem, 415, "the content type is not JSON: configure JSON, not tXML");
-        return reject(receipt);
     }
+    if (!body_init(&receipt->body, request->content_length, &receipt->config, &receipt->problem))
+        return FAILED;
+    if (request->method == REQUEST_OTHER)
+        return refuse(receipt, 405, "the method is not GET, POST or PUT");
+    if (!request_is_json(request))
+        return refuse(receipt, 415, "the content type is not JSON: configure JSON, not tXML");
     return judge(receipt);
 }
 
@@ -109,7 +106,7 @@ static enum outcome admit(struct receipt *receipt)
     if (config_read(&receipt->config, problem) &&
         auth_check(&receipt->request, receipt->config.bearer_file, problem))
         return receive(receipt);
-    request_drain(&receipt->request);
+    body_drain(receipt->request.content_length);
     return problem->status == 401 ? REFUSED : FAILED;
 }
 

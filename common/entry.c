@@ -205,11 +205,12 @@ static enum entry_verdict find_end(struct entry *entry, struct problem *problem)
 
 enum { SPECVERSION, ID, SOURCE, TYPE, SUBJECT, TIME, ATTRIBUTES };
 
-static bool decode_all(const struct scan_member *members, struct entry *entry,
+static bool decode_all(const char *head, const struct scan_member *members, struct entry *entry,
                        size_t ends[ATTRIBUTES])
 {
     for (int i = 0; i < ATTRIBUTES; i++) {
-        if (!scan_decode(&members[i], &entry->values))
+        const struct text raw = {head + members[i].offset, members[i].length};
+        if (!scan_decode(members[i].type, raw, &entry->values))
             return false;
         ends[i] = entry->values.length;
     }
@@ -261,7 +262,7 @@ static enum entry_verdict read_attributes(struct entry *entry, struct buffer *he
     for (int i = 0; i < ATTRIBUTES; i++)
         if (members[i].type != SCAN_STRING && members[i].type != SCAN_ABSENT)
             return odd(problem, "it is no CloudEvents event: an attribute is no string");
-    if (!decode_all(members, entry, ends)) {
+    if (!decode_all(head->data, members, entry, ends)) {
         errno = ENOMEM;
         return failed(problem, "read");
     }

@@ -21,7 +21,8 @@ static bool is_fetched(const struct event *event)
     return event->kind >= EVENT_ORDER_FETCHED;
 }
 
-void envelope_identify(struct envelope *envelope, const struct event *event, struct text body)
+bool envelope_identify(struct envelope *envelope, const struct event *event,
+                       const struct body *body, struct problem *problem)
 {
     const struct text id = event->message_id;
     const struct text separator = {"", 1};
@@ -33,9 +34,10 @@ void envelope_identify(struct envelope *envelope, const struct event *event, str
         digest_hex(&id, 1, envelope->key);
     else if (is_fetched(event) && (event->version.data != NULL || event->updated.data != NULL))
         digest_hex(state, 5, envelope->key);
-    else
-        digest_hex(&body, 1, envelope->key);
+    else if (!body_digest(body, (struct text){NULL, 0}, envelope->key, problem))
+        return false;
     envelope->id = id.data == NULL ? text_of(envelope->key) : id;
+    return true;
 }
 
 /* Append `"name":"value",` unless the value is absent. */
@@ -61,8 +63,22 @@ static bool add_type(struct buffer *head, const struct event *event)
     return added;
 }
 
+/* The name of the last member, behind spaces that make the head `room` bytes long, if it is not. */
+static bool add_data_name(struct buffer *head, size_t room)
+{
+    static const char name[] = "\"data\":";
+    const size_t length = head->length + sizeof name - 1;
+    if (length < room) {
+        if (!buffer_reserve(head, room - head->length))
+            return false;
+        memset(head->data + head->length, ' ', room - length);
+        head->length += room - length;
+    }
+    return buffer_append_string(head, name);
+}
+
 bool envelope_build(struct envelope *envelope, const struct event *event, const char *source,
-                    int64_t time)
+                    int64_t time, size_t room)
 {
     char stamp[TIMESTAMP_NAME_SIZE];
     char rfc3339[TIMESTAMP_RFC3339_SIZE];
@@ -75,8 +91,7 @@ bool envelope_build(struct envelope *envelope, const struct event *event, const 
            add(head, "id", envelope->id) && add(head, "source", text_of(source)) &&
            add_type(head, event) && add(head, "subject", event->subject) &&
            add(head, "time", text_of(rfc3339)) &&
-           add(head, "datacontenttype", text_of("application/json")) &&
-           buffer_append_string(head, "\"data\":");
+           add(head, "datacontenttype", text_of("application/json")) && add_data_name(head, room);
 }
 
 void envelope_release(struct envelope *envelope)

@@ -1,5 +1,6 @@
 #include "event.h"
 
+#include "scan.h"
 #include "timestamp.h"
 
 #include <assert.h>
@@ -73,7 +74,7 @@ const char *event_kind_name(enum event_kind kind)
     return names[kind];
 }
 
-static struct scan_result find_members(struct text body, struct members *members)
+static void set_paths(struct members *members)
 {
     members->name.path = "eventName";
     members->message_id.path = "meta.messageId";
@@ -81,8 +82,6 @@ static struct scan_result find_members(struct text body, struct members *members
     for (size_t i = 0; i < SHAPES; i++)
         for (size_t j = 0; j < FIELDS; j++)
             members->fields[i][j].path = shapes[i].paths[j];
-    /* The struct is nothing but members, so it is an array of them, too. */
-    return scan(body.data, body.length, (struct scan_member *)members, MEMBERS);
 }
 
 /* The first shape whose member is an object, or else the last, the unknown. */
@@ -94,118 +93,147 @@ static size_t find_shape(const struct members *members)
     return i;
 }
 
-/* Decode a member; absent if it has no value or an empty one. */
-static bool take(struct event *event, const struct scan_member *member, struct text *value)
+/* A body whose facts are being read. */
+struct reader {
+    struct body *body;
+    struct event *event;
+    struct buffer space; /* for values that have to be fetched */
+    struct problem *problem;
+};
+
+static size_t more(void *context, size_t keep, const char **bytes)
 {
-    size_t start = event->values.length;
-    if (!scan_decode(member, &event->values))
+    struct reader *reader = context;
+    return body_more(reader->body, keep, bytes, reader->problem);
+}
+
+/* Decode a member; absent if it has no value or an empty one. */
+static bool take(struct reader *reader, const struct scan_member *member, struct text *value)
+{
+    struct text raw;
+    struct buffer *values = &reader->event->values;
+    size_t start = values->length;
+    *value = (struct text){NULL, 0};
+    if (member->type == SCAN_ABSENT)
+        return true;
+    if (!body_piece(reader->body, member->offset, member->length, &reader->space, &raw,
+                    reader->problem))
         return false;
-    *value = (struct text){NULL, event->values.length - start};
-    if (value->length > 0)
-        value->data = event->values.data + start;
+    if (!scan_decode(member->type, raw, values))
+        return problem_memory(reader->problem);
+    if (values->length > start)
+        *value = (struct text){values->data + start, values->length - start};
     return true;
 }
 
 /* Decode the first of the members that has a value. */
-static bool take_first(struct event *event, const struct scan_member *const members[], size_t count,
-                       struct text *value)
+static bool take_first(struct reader *reader, const struct scan_member *const members[],
+                       size_t count, struct text *value)
 {
     *value = (struct text){NULL, 0};
     for (size_t i = 0; i < count && value->data == NULL; i++)
-        if (!take(event, members[i], value))
+        if (!take(reader, members[i], value))
             return false;
     return true;
 }
 
 /* The first of the members that is a time; that none is, is no error. */
-static bool take_time(struct event *event, const struct scan_member *const members[], size_t count)
+static bool take_time(struct reader *reader, const struct scan_member *const members[],
+                      size_t count)
 {
+    struct event *event = reader->event;
     for (size_t i = 0; i < count && !event->has_time; i++) {
         struct text value;
-        if (!take(event, members[i], &value))
+        if (!take(reader, members[i], &value))
             return false;
         event->has_time = value.data != NULL && timestamp_parse(value, &event->time);
     }
     return true;
 }
 
-static bool take_message(struct event *event, const struct members *members,
+static bool take_message(struct reader *reader, const struct members *members,
                          const struct scan_member *fields)
 {
-    if (!take(event, &fields[MESSAGE_ID], &event->message_id))
+    struct text *id = &reader->event->message_id;
+    if (!take(reader, &fields[MESSAGE_ID], id))
         return false;
-    bool inside = event->message_id.data != NULL;
-    if (!inside && !take(event, &members->message_id, &event->message_id))
+    bool inside = id->data != NULL;
+    if (!inside && !take(reader, &members->message_id, id))
         return false;
     const struct scan_member *const times[] = {
         inside ? &fields[CREATED] : &members->created,
         inside ? &members->created : &fields[CREATED],
         &fields[UPDATED],
     };
-    return take_time(event, times, 3);
+    return take_time(reader, times, 3);
 }
 
-static bool take_facts(struct event *event, const struct members *members)
+static bool take_facts(struct reader *reader, const struct members *members)
 {
+    struct event *event = reader->event;
     size_t shape = find_shape(members);
     const struct scan_member *fields = members->fields[shape];
     const struct scan_member *const ids[] = {&fields[ID], &fields[OLD_ID], &fields[LEGACY_ID]};
     event->kind = shapes[shape].kind;
-    return take(event, &members->name, &event->name) &&
-           take_first(event, ids, 3, &event->subject) &&
-           take(event, &fields[VERSION], &event->version) && take_message(event, members, fields);
+    return take(reader, &members->name, &event->name) &&
+           take_first(reader, ids, 3, &event->subject) &&
+           take(reader, &fields[VERSION], &event->version) && take_message(reader, members, fields);
 }
 
 /* Room for all values at once, so that the texts stay where they are. */
-static bool reserve(struct event *event, const struct scan_member *members, size_t count)
+static bool reserve(struct reader *reader, const struct scan_member *members, size_t count)
 {
     size_t length = 0;
     for (size_t i = 0; i < count; i++)
         if (members[i].type != SCAN_ABSENT)
-            length += members[i].raw.length;
-    return buffer_reserve(&event->values, length);
+            length += members[i].length;
+    return buffer_reserve(&reader->event->values, length) || problem_memory(reader->problem);
 }
 
-static enum event_verdict judge(const struct scan_result *result, int status, const char *what,
-                                struct problem *problem)
+/* Scan the body, and read what is left of it; find the members in it and make room for them.
+ * `status` is that of a body that is not what it should be, and `what` its name. */
+static enum event_verdict find_members(struct reader *reader, struct scan_member *members,
+                                       size_t count, int status, const char *what)
 {
-    if (result->verdict != SCAN_VALID) {
-        problem_set(problem, status, "%s is not JSON: at byte %zu: %s", what, result->offset,
-                    result->problem);
-        return result->verdict == SCAN_INCOMPLETE ? EVENT_INCOMPLETE : EVENT_MALFORMED;
+    const struct scan_source source = {more, reader};
+    struct scan_result result = scan_from(&source, members, count);
+    if (!body_finish(reader->body, reader->problem))
+        return EVENT_FAILED;
+    if (result.verdict != SCAN_VALID) {
+        (void)problem_set(reader->problem, status, "%s is not JSON: at byte %zu: %s", what,
+                          result.offset, result.problem);
+        return result.verdict == SCAN_INCOMPLETE ? EVENT_INCOMPLETE : EVENT_MALFORMED;
     }
-    if (result->top == SCAN_OBJECT)
-        return EVENT_READ;
-    problem_set(problem, status, "%s is JSON, but not an object", what);
-    return EVENT_MALFORMED;
+    if (result.top != SCAN_OBJECT) {
+        (void)problem_set(reader->problem, status, "%s is JSON, but not an object", what);
+        return EVENT_MALFORMED;
+    }
+    return reserve(reader, members, count) ? EVENT_READ : EVENT_FAILED;
 }
 
-/* Leave nothing in the event. */
-static enum event_verdict give_up(struct event *event, enum event_verdict verdict)
+/* Leave nothing in the event unless it was read. */
+static enum event_verdict end(struct reader *reader, enum event_verdict verdict)
 {
-    event_release(event);
-    *event = (struct event){.values = BUFFER_INIT};
+    buffer_release(&reader->space);
+    if (verdict != EVENT_READ) {
+        event_release(reader->event);
+        *reader->event = (struct event){.values = BUFFER_INIT};
+    }
     return verdict;
 }
 
-static enum event_verdict no_memory(struct event *event, struct problem *problem)
-{
-    problem_memory(problem);
-    return give_up(event, EVENT_NO_MEMORY);
-}
-
-enum event_verdict event_read(struct text body, struct event *event, struct problem *problem)
+enum event_verdict event_read(struct body *body, struct event *event, struct problem *problem)
 {
     struct members members = {0};
-    struct scan_result result = find_members(body, &members);
-    enum event_verdict verdict = judge(&result, 400, "the body", problem);
+    struct reader reader = {body, event, BUFFER_INIT, problem};
     *event = (struct event){.values = BUFFER_INIT};
-    if (verdict != EVENT_READ)
-        return verdict;
-    if (reserve(event, (const struct scan_member *)&members, MEMBERS) &&
-        take_facts(event, &members))
-        return EVENT_READ;
-    return no_memory(event, problem);
+    set_paths(&members);
+    /* The struct is nothing but members, so it is an array of them, too. */
+    enum event_verdict verdict =
+        find_members(&reader, (struct scan_member *)&members, MEMBERS, 400, "the body");
+    if (verdict == EVENT_READ && !take_facts(&reader, &members))
+        verdict = EVENT_FAILED;
+    return end(&reader, verdict);
 }
 
 /* The members of an object that the API answered. */
@@ -225,7 +253,26 @@ static bool is_asked_for(enum event_kind kind, struct text asked, struct text id
            (id.data == NULL && legacy_id.data == NULL);
 }
 
-enum event_verdict event_read_object(enum event_kind kind, struct text id, struct text body,
+static enum event_verdict take_object(struct reader *reader, const struct scan_member *members)
+{
+    struct text found;
+    struct text legacy;
+    struct event *event = reader->event;
+    const struct text asked = event->subject;
+    if (!take(reader, &members[OBJECT_ID], &found) ||
+        !take(reader, &members[OBJECT_LEGACY_ID], &legacy) ||
+        !take(reader, &members[OBJECT_VERSION], &event->version) ||
+        !take(reader, &members[OBJECT_UPDATED], &event->updated))
+        return EVENT_FAILED;
+    event->has_time = event->updated.data != NULL && timestamp_parse(event->updated, &event->time);
+    if (is_asked_for(event->kind, asked, found, legacy))
+        return EVENT_READ;
+    (void)problem_set(reader->problem, 502,
+                      "the API's answer is about another object than the one asked for");
+    return EVENT_MALFORMED;
+}
+
+enum event_verdict event_read_object(enum event_kind kind, struct text id, struct body *body,
                                      struct event *event, struct problem *problem)
 {
     struct scan_member members[OBJECT_FIELDS] = {
@@ -235,23 +282,13 @@ enum event_verdict event_read_object(enum event_kind kind, struct text id, struc
         [OBJECT_UPDATED] = {.path = kind == EVENT_SHIPMENT_FETCHED ? "meta.lastUpdatedAt"
                                                                    : "lastUpdatedAt"},
     };
-    struct scan_result result = scan(body.data, body.length, members, OBJECT_FIELDS);
-    enum event_verdict verdict = judge(&result, 502, "the API's answer", problem);
-    struct text found;
-    struct text legacy;
+    struct reader reader = {body, event, BUFFER_INIT, problem};
     *event = (struct event){.kind = kind, .subject = id, .values = BUFFER_INIT};
-    if (verdict != EVENT_READ)
-        return give_up(event, verdict);
-    if (!reserve(event, members, OBJECT_FIELDS) || !take(event, &members[OBJECT_ID], &found) ||
-        !take(event, &members[OBJECT_LEGACY_ID], &legacy) ||
-        !take(event, &members[OBJECT_VERSION], &event->version) ||
-        !take(event, &members[OBJECT_UPDATED], &event->updated))
-        return no_memory(event, problem);
-    event->has_time = event->updated.data != NULL && timestamp_parse(event->updated, &event->time);
-    if (is_asked_for(kind, id, found, legacy))
-        return EVENT_READ;
-    problem_set(problem, 502, "the API's answer is about another object than the one asked for");
-    return give_up(event, EVENT_MALFORMED);
+    enum event_verdict verdict =
+        find_members(&reader, members, OBJECT_FIELDS, 502, "the API's answer");
+    if (verdict == EVENT_READ)
+        verdict = take_object(&reader, members);
+    return end(&reader, verdict);
 }
 
 void event_release(struct event *event)

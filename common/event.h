@@ -24,9 +24,9 @@
 #ifndef COMMON_EVENT_H
 #define COMMON_EVENT_H
 
+#include "body.h"
 #include "buffer.h"
 #include "problem.h"
-#include "scan.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -60,12 +60,13 @@ enum event_verdict {
     EVENT_READ,
     EVENT_MALFORMED,  /* not strict JSON, or no object on top: 400 */
     EVENT_INCOMPLETE, /* JSON as far as it goes, but its end is missing: 400 */
-    EVENT_NO_MEMORY,  /* 503 */
+    EVENT_FAILED,     /* the body did not all come, or memory ran out: 503 */
 };
 
-/* Judge the body and read the facts out of it. Where the verdict is not EVENT_READ, `problem` says
- * what is wrong and `event` holds nothing; else the caller ends with event_release. */
-enum event_verdict event_read(struct text body, struct event *event, struct problem *problem);
+/* Judge the body while it arrives, and read the facts out of it. It is finished then in any case
+ * (body_finish). Where the verdict is not EVENT_READ, `problem` says what is wrong and `event` holds
+ * nothing; else the caller ends with event_release. */
+enum event_verdict event_read(struct body *body, struct event *event, struct problem *problem);
 
 /*
  * Judge and read an object that the API answered, of one of the fetched kinds, likewise. Its facts
@@ -74,7 +75,7 @@ enum event_verdict event_read(struct text body, struct event *event, struct prob
  * whose shape nothing is published, may have legacyOrderId instead, or neither. Problems are 502,
  * but for memory that runs out.
  */
-enum event_verdict event_read_object(enum event_kind kind, struct text id, struct text body,
+enum event_verdict event_read_object(enum event_kind kind, struct text id, struct body *body,
                                      struct event *event, struct problem *problem);
 
 /* Free what event_read or event_read_object took. */

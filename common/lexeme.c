@@ -11,6 +11,27 @@ bool cursor_invalid(struct cursor *c, const char *problem)
     return false;
 }
 
+bool cursor_more(struct cursor *c)
+{
+    const char *bytes;
+    size_t kept = c->mark == NULL ? 0 : (size_t)(c->end - c->mark);
+    if (c->source == NULL)
+        return false;
+    if (kept > SCAN_NAME_MAX) {
+        c->mark = NULL;
+        kept = 0;
+    }
+    size_t more = c->source->more(c->source->context, kept, &bytes);
+    if (more == 0)
+        return false;
+    if (c->mark != NULL)
+        c->mark = (const unsigned char *)bytes;
+    c->at = (const unsigned char *)bytes + kept;
+    c->end = c->at + more;
+    c->end_offset += more;
+    return true;
+}
+
 void cursor_incomplete(struct cursor *c)
 {
     c->incomplete = true;
@@ -21,7 +42,7 @@ void cursor_skip_run(struct cursor *c)
 {
     static const char indent[] = "        ";
     const ptrdiff_t step = sizeof indent - 1;
-    while (c->at < c->end &&
+    while (!cursor_ended(c) &&
            (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t')) {
         c->at++;
         while (c->end - c->at >= step && memcmp(c->at, indent, (size_t)step) == 0)
@@ -46,6 +67,7 @@ static unsigned plain_bytes(const unsigned char *bytes)
     return special == 0 ? 8 : (unsigned)__builtin_ctzll(special) / 8;
 }
 
+/* To a byte that is not plain, or to the end of those that are here. */
 static void skip_plain(struct cursor *c)
 {
     while (c->end - c->at >= 8) {
@@ -169,20 +191,24 @@ static bool scan_escape(struct cursor *c)
     return letter == 'u' ? scan_unicode_escape(c) : true;
 }
 
+/* Behind plain bytes: what may follow them inside a string, also more of them. */
+static bool scan_special(struct cursor *c)
+{
+    if (c->at == c->end)
+        return !cursor_at_end(c);
+    if (*c->at < 0x20)
+        return cursor_invalid(c, "a control character inside a string");
+    return *c->at == '\\' ? scan_escape(c) : scan_utf8(c);
+}
+
 bool lexeme_string(struct cursor *c)
 {
     c->at++;
-    for (;;) {
+    do
         skip_plain(c);
-        if (cursor_at_end(c))
-            return false;
-        if (*c->at == '"')
-            break;
-        if (*c->at < 0x20)
-            return cursor_invalid(c, "a control character inside a string");
-        if (*c->at == '\\' ? !scan_escape(c) : !scan_utf8(c))
-            return false;
-    }
+    while ((c->at == c->end || *c->at != '"') && scan_special(c));
+    if (c->problem != NULL)
+        return false;
     c->at++;
     return true;
 }
@@ -198,30 +224,36 @@ static bool scan_digits(struct cursor *c)
         return false;
     if (!is_digit(*c->at))
         return cursor_invalid(c, "a number needs a digit here");
-    while (c->at < c->end && is_digit(*c->at))
+    while (!cursor_ended(c) && is_digit(*c->at))
         c->at++;
     return true;
+}
+
+/* The digits before the point. */
+static bool scan_whole(struct cursor *c)
+{
+    if (cursor_at_end(c) || *c->at != '0')
+        return scan_digits(c);
+    c->at++;
+    return cursor_ended(c) || !is_digit(*c->at)
+               ? true
+               : cursor_invalid(c, "a number may not begin with 0");
 }
 
 bool lexeme_number(struct cursor *c)
 {
     if (*c->at == '-')
         c->at++;
-    const unsigned char *digits = c->at;
-    if (!scan_digits(c))
+    if (!scan_whole(c))
         return false;
-    if (*digits == '0' && c->at - digits > 1) {
-        c->at = digits + 1;
-        return cursor_invalid(c, "a number may not begin with 0");
-    }
-    if (c->at < c->end && *c->at == '.') {
+    if (!cursor_ended(c) && *c->at == '.') {
         c->at++;
         if (!scan_digits(c))
             return false;
     }
-    if (c->at < c->end && (*c->at == 'e' || *c->at == 'E')) {
+    if (!cursor_ended(c) && (*c->at == 'e' || *c->at == 'E')) {
         c->at++;
-        if (c->at < c->end && (*c->at == '+' || *c->at == '-'))
+        if (!cursor_ended(c) && (*c->at == '+' || *c->at == '-'))
             c->at++;
         return scan_digits(c);
     }

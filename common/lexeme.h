@@ -9,31 +9,51 @@
 #define COMMON_LEXEME_H
 
 #include "buffer.h"
+#include "scan.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct cursor {
     const unsigned char *at;
-    const unsigned char *end;
-    bool incomplete;     /* the bytes ended where more were needed */
-    const char *problem; /* NULL while nothing is wrong; a constant */
+    const unsigned char *end;         /* of the bytes that are here */
+    size_t end_offset;                /* where that is in the text */
+    const struct scan_source *source; /* of further bytes; NULL: there are none */
+    const unsigned char *mark;        /* from here on bytes stay when more come; NULL: none need */
+    bool incomplete;                  /* the text ended where more was needed */
+    const char *problem;              /* NULL while nothing is wrong; a constant */
 };
+
+/* Get more bytes, for a cursor that stands at the end of those that are here. If more than
+ * SCAN_NAME_MAX of them are marked, the mark is given up. Returns false if the text ends here. */
+bool cursor_more(struct cursor *c);
 
 /* Note that the byte at the cursor is wrong. Returns false, for the caller to return. */
 bool cursor_invalid(struct cursor *c, const char *problem);
 
-/* Note that the bytes end too early. */
+/* Note that the text ends too early. */
 void cursor_incomplete(struct cursor *c);
 
-/* Move over a run of white space. */
+/* Move over a run of white space, none included. */
 void cursor_skip_run(struct cursor *c);
 
-/* Whether the bytes end here. If so it is noted, as every caller needs one more. (This and the next
- * stand between all tokens: called instead of inlined, they take a quarter of the scanner's time.) */
+/* Where the cursor stands in the text. */
+static inline size_t cursor_offset(const struct cursor *c)
+{
+    return c->end_offset - (size_t)(c->end - c->at);
+}
+
+/* Whether the text ends here. (This and the next two stand between all tokens: called instead of
+ * inlined, they take a quarter of the scanner's time.) */
+static inline bool cursor_ended(struct cursor *c)
+{
+    return c->at == c->end && !cursor_more(c);
+}
+
+/* The same where a byte more is needed: its end is noted. */
 static inline bool cursor_at_end(struct cursor *c)
 {
-    if (c->at < c->end)
+    if (!cursor_ended(c))
         return false;
     cursor_incomplete(c);
     return true;
@@ -42,7 +62,7 @@ static inline bool cursor_at_end(struct cursor *c)
 /* Move over white space, if any. */
 static inline void cursor_skip_space(struct cursor *c)
 {
-    if (c->at < c->end && *c->at <= ' ')
+    if (c->at == c->end || *c->at <= ' ')
         cursor_skip_run(c);
 }
 

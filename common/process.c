@@ -33,10 +33,16 @@ static const struct ending {
 #undef ENDING
 };
 
+/* What process_remove_at_end was told. */
+static volatile sig_atomic_t removed_directory = -1;
+static const char *volatile removed_name = NULL;
+
 /* Only calls what signal-safety(7) allows. */
 static void end(int number)
 {
     bool failed = response_emergency();
+    if (removed_name != NULL)
+        (void)unlinkat(removed_directory, removed_name, 0);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         if (endings[i].number != number)
             continue;
@@ -74,6 +80,13 @@ static void catch_signals(void)
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void process_remove_at_end(int directory, const char *name)
+{
+    removed_name = NULL; /* the two never belong to different files */
+    removed_directory = directory;
+    removed_name = name;
 }
 
 void process_start(unsigned seconds)

@@ -4,7 +4,6 @@
 #include "log.h"
 #include "rejection.h"
 #include "response.h"
-#include "spool.h"
 #include "timestamp.h"
 
 #include <stdio.h>
@@ -12,7 +11,8 @@
 
 void receipt_init(struct receipt *receipt)
 {
-    *receipt = (struct receipt){.started = timestamp_now()};
+    *receipt = (struct receipt){.started = timestamp_now(), .body = BODY_INIT};
+    receipt->body.config = &receipt->config;
     request_init(&receipt->request);
 }
 
@@ -28,53 +28,52 @@ static bool find_time(struct receipt *receipt, const struct spool *spool, int64_
     return spool_receipt_time(spool, name, receipt->started, time, &receipt->problem);
 }
 
-static enum outcome store_in(struct receipt *receipt, const struct spool *spool, const char *source,
-                             struct text body)
+static bool build_envelope(struct receipt *receipt, const struct spool *spool, const char *source)
 {
     int64_t time;
     struct envelope *envelope = &receipt->envelope;
-    envelope_identify(envelope, &receipt->event, body);
-    if (!find_time(receipt, spool, &time))
-        return FAILED;
-    if (!envelope_build(envelope, &receipt->event, source, time)) {
-        problem_memory(&receipt->problem);
-        return FAILED;
-    }
-    const struct text parts[] = {
-        {envelope->head.data, envelope->head.length}, body, text_of(ENVELOPE_TAIL)};
-    enum spool_outcome stored = spool_store(spool, envelope->name, parts, 3, &receipt->problem);
-    if (stored == SPOOL_FAILURE)
-        return FAILED;
-    memcpy(receipt->file, envelope->name, sizeof receipt->file);
-    return stored == SPOOL_STORED ? SPOOLED : DUPLICATE;
+    struct problem *problem = &receipt->problem;
+    return envelope_identify(envelope, &receipt->event, &receipt->body, problem) &&
+           find_time(receipt, spool, &time) &&
+           (envelope_build(envelope, &receipt->event, source, time, body_room(&receipt->body)) ||
+            problem_memory(problem));
 }
 
-enum outcome receipt_store(struct receipt *receipt, const char *source, struct text body)
+/* Write a head, the body and a tail as the entry `name`. */
+static enum spool_outcome write_entry(struct receipt *receipt, enum spool_state state,
+                                      const char *name, const struct buffer *head, const char *tail)
 {
-    struct spool spool;
-    if (!spool_open(&spool, receipt->config.spool, receipt->config.min_free, &receipt->problem))
+    struct draft other;
+    struct draft *draft = body_draft(&receipt->body, (struct text){head->data, head->length},
+                                     text_of(tail), &other, &receipt->problem);
+    if (draft == NULL)
+        return SPOOL_FAILURE;
+    return draft_publish(draft, state, name, &receipt->problem);
+}
+
+enum outcome receipt_store(struct receipt *receipt, const char *source)
+{
+    struct envelope *envelope = &receipt->envelope;
+    const struct spool *spool = body_spool(&receipt->body, &receipt->problem);
+    if (spool == NULL || !build_envelope(receipt, spool, source))
         return FAILED;
-    enum outcome outcome = store_in(receipt, &spool, source, body);
-    spool_close(&spool);
-    return outcome;
+    enum spool_outcome outcome = spool_find(spool, envelope->name, &receipt->problem);
+    if (outcome == SPOOL_ABSENT)
+        outcome = write_entry(receipt, SPOOL_NEW, envelope->name, &envelope->head, ENVELOPE_TAIL);
+    if (outcome == SPOOL_FAILURE)
+        return FAILED;
+    memcpy(receipt->file, envelope->name, sizeof receipt->file);
+    return outcome == SPOOL_STORED ? SPOOLED : DUPLICATE;
 }
 
 enum outcome receipt_reject(struct receipt *receipt)
 {
-    struct problem reason = receipt->problem;
+    const struct problem reason = receipt->problem;
     struct buffer head = BUFFER_INIT;
-    struct spool spool;
     char name[REJECTION_NAME_SIZE];
-    bool kept = false;
-    if (!rejection_build(&receipt->request, &reason, receipt->started, &head, name)) {
-        problem_memory(&receipt->problem);
-    } else if (spool_open(&spool, receipt->config.spool, receipt->config.min_free,
-                          &receipt->problem)) {
-        const struct text parts[] = {{head.data, head.length},
-                                     {receipt->request.body.data, receipt->request.body.length}};
-        kept = spool_reject(&spool, name, parts, 2, &receipt->problem);
-        spool_close(&spool);
-    }
+    bool kept = rejection_build(&receipt->request, &receipt->body, &reason, receipt->started, &head,
+                                name, &receipt->problem) &&
+                write_entry(receipt, SPOOL_REJECTED, name, &head, NULL) != SPOOL_FAILURE;
     buffer_release(&head);
     if (!kept)
         return FAILED;
@@ -108,7 +107,7 @@ void receipt_log(const struct receipt *receipt, enum outcome outcome)
     log_text(&line, "version", receipt->event.version);
     if (receipt->file[0] != '\0')
         log_text(&line, "file", text_of(receipt->file));
-    log_number(&line, "bytes", (int64_t)receipt->bytes);
+    log_number(&line, "bytes", (int64_t)body_length(&receipt->body));
     log_number(&line, "ms", timestamp_now() - receipt->started);
     if (!is_stored(outcome))
         log_text(&line, "reason", text_of(receipt->problem.reason));
@@ -127,5 +126,5 @@ void receipt_release(struct receipt *receipt)
 {
     envelope_release(&receipt->envelope);
     event_release(&receipt->event);
-    request_release(&receipt->request);
+    body_release(&receipt->body);
 }

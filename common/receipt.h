@@ -8,6 +8,7 @@
 #ifndef COMMON_RECEIPT_H
 #define COMMON_RECEIPT_H
 
+#include "body.h"
 #include "config.h"
 #include "envelope.h"
 #include "event.h"
@@ -29,9 +30,9 @@ struct receipt {
     int64_t started; /* see timestamp.h */
     struct request request;
     struct config config;
+    struct body body; /* received or fetched */
     struct event event;
     struct envelope envelope;
-    size_t bytes;                  /* of the data received or fetched */
     char file[ENVELOPE_NAME_SIZE]; /* the name in the spool; empty if there is none */
     struct problem problem;        /* why it was not stored */
 };
@@ -39,12 +40,12 @@ struct receipt {
 /* Note the time, and copy the meta-variables out of the environment. */
 void receipt_init(struct receipt *receipt);
 
-/* Store the event that event_read or event_read_object found in `body`, coming from `source`.
+/* Store the event that event_read or event_read_object found in the body, coming from `source`.
  * Returns SPOOLED, DUPLICATE, or FAILED with the problem. */
-enum outcome receipt_store(struct receipt *receipt, const char *source, struct text body);
+enum outcome receipt_store(struct receipt *receipt, const char *source);
 
-/* Keep the request in rejected/ with the problem at hand, a 4xx. Returns REJECTED; or FAILED, with
- * the new problem, if it cannot be kept: the sender must try again then. */
+/* Keep the request, with its finished body, in rejected/ with the problem at hand, a 4xx. Returns
+ * REJECTED; or FAILED, with the new problem, if it cannot be kept: the sender must try again then. */
 enum outcome receipt_reject(struct receipt *receipt);
 
 /* Write the line of the log. */

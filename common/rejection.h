@@ -10,6 +10,7 @@
 #ifndef COMMON_REJECTION_H
 #define COMMON_REJECTION_H
 
+#include "body.h"
 #include "buffer.h"
 #include "problem.h"
 #include "request.h"
@@ -21,9 +22,12 @@ enum { REJECTION_NAME_SIZE = 201 };
 
 /*
  * Append the lines up to and including the empty one to `head`, and make the file's name,
- * `<time of receipt>_rejected_<SHA-256 of all that>.txt`. Returns false if memory runs out.
+ * `<time of receipt>_rejected_<SHA-256 of all that>.txt`. The request was answered with `reason`, its
+ * `body` is finished. Returns false with a problem (503) if memory runs out or the body cannot be
+ * read.
  */
-bool rejection_build(const struct request *request, const struct problem *problem, int64_t now,
-                     struct buffer *head, char name[REJECTION_NAME_SIZE]);
+bool rejection_build(const struct request *request, const struct body *body,
+                     const struct problem *reason, int64_t now, struct buffer *head,
+                     char name[REJECTION_NAME_SIZE], struct problem *problem);
 
 #endif

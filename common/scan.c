@@ -47,6 +47,8 @@ static const char *path_name(const char *path, unsigned level)
 static bool name_equals(struct text raw, const char *name)
 {
     size_t length = (size_t)(name_end(name) - name);
+    if (raw.data == NULL)
+        return false;
     if (memchr(raw.data, '\\', raw.length) == NULL)
         return raw.length == length && memcmp(raw.data, name, length) == 0;
     const unsigned char *at = (const unsigned char *)raw.data;
@@ -82,7 +84,7 @@ static void enter_member(struct scanner *s, struct text name)
 }
 
 /* A value has been read: note it for the members whose path ends here. */
-static void note_value(struct scanner *s, enum scan_type type, const unsigned char *start)
+static void note_value(struct scanner *s, enum scan_type type, size_t start)
 {
     if (s->depth == 0 || s->depth > SCAN_PATH_MAX)
         return;
@@ -91,7 +93,8 @@ static void note_value(struct scanner *s, enum scan_type type, const unsigned ch
         if (path_name(member->path, s->depth) != NULL)
             continue;
         member->type = type;
-        member->raw = (struct text){(const char *)start, (size_t)(s->cursor.at - start)};
+        member->offset = start;
+        member->length = cursor_offset(&s->cursor) - start;
     }
 }
 
@@ -107,7 +110,8 @@ static bool open_container(struct scanner *s, bool object)
 {
     if (s->depth == SCAN_DEPTH_MAX)
         return cursor_invalid(&s->cursor, "nested more than 512 levels deep");
-    const unsigned char *start = s->cursor.at++;
+    size_t start = cursor_offset(&s->cursor);
+    s->cursor.at++;
     note_value(s, object ? SCAN_OBJECT : SCAN_ARRAY, start);
     uint64_t bit = UINT64_C(1) << (s->depth % 64);
     uint64_t *word = &s->objects[s->depth / 64];
@@ -118,6 +122,14 @@ static bool open_container(struct scanner *s, bool object)
     return true;
 }
 
+/* The name whose opening quote is marked; absent if it was too long to be kept. */
+static struct text marked_name(const struct cursor *c)
+{
+    if (c->mark == NULL)
+        return (struct text){NULL, 0};
+    return (struct text){(const char *)c->mark + 1, (size_t)(c->at - c->mark) - 2};
+}
+
 /* A member's name and its colon. */
 static bool scan_name(struct scanner *s)
 {
@@ -126,10 +138,11 @@ static bool scan_name(struct scanner *s)
         return false;
     if (*s->cursor.at != '"')
         return cursor_invalid(&s->cursor, "a member name in quotes is expected");
-    const unsigned char *start = s->cursor.at;
+    s->cursor.mark = s->cursor.at;
     if (!lexeme_string(&s->cursor))
         return false;
-    enter_member(s, (struct text){(const char *)start + 1, (size_t)(s->cursor.at - start) - 2});
+    enter_member(s, marked_name(&s->cursor));
+    s->cursor.mark = NULL;
     cursor_skip_space(&s->cursor);
     if (cursor_at_end(&s->cursor))
         return false;
@@ -141,7 +154,7 @@ static bool scan_name(struct scanner *s)
 
 static bool scan_scalar(struct scanner *s, enum scan_type *type)
 {
-    const unsigned char *start = s->cursor.at;
+    size_t start = cursor_offset(&s->cursor);
     bool valid;
     switch (*s->cursor.at) {
     case '"':
@@ -172,7 +185,7 @@ static bool scan_scalar(struct scanner *s, enum scan_type *type)
 static bool closes_at_once(struct scanner *s)
 {
     cursor_skip_space(&s->cursor);
-    if (s->cursor.at == s->cursor.end || *s->cursor.at != (in_object(s) ? '}' : ']'))
+    if (cursor_ended(&s->cursor) || *s->cursor.at != (in_object(s) ? '}' : ']'))
         return false;
     s->cursor.at++;
     s->depth--;
@@ -237,41 +250,54 @@ static bool scan_text(struct scanner *s, enum scan_type *top)
             return false;
     } while (more);
     cursor_skip_space(&s->cursor);
-    return s->cursor.at == s->cursor.end
+    return cursor_ended(&s->cursor)
                ? true
                : cursor_invalid(&s->cursor, "nothing may follow the end of the text");
 }
 
-struct scan_result scan(const char *json, size_t length, struct scan_member *members, size_t count)
+static struct scan_result scan_with(struct scanner *s, size_t count)
 {
     struct scan_result result = {SCAN_VALID, SCAN_ABSENT, 0, NULL};
-    struct scanner s = {.members = members};
-    s.cursor.at = (const unsigned char *)json;
-    s.cursor.end = s.cursor.at + length;
     for (size_t i = 0; i < count; i++) {
-        members[i].type = SCAN_ABSENT;
-        if (members[i].path != NULL)
-            s.wanted[0] |= UINT64_C(1) << i;
+        s->members[i].type = SCAN_ABSENT;
+        if (s->members[i].path != NULL)
+            s->wanted[0] |= UINT64_C(1) << i;
     }
-    if (!scan_text(&s, &result.top)) {
-        result.verdict = s.cursor.incomplete ? SCAN_INCOMPLETE : SCAN_INVALID;
-        result.offset = (size_t)((const char *)s.cursor.at - json);
-        result.problem = s.cursor.problem;
+    if (!scan_text(s, &result.top)) {
+        result.verdict = s->cursor.incomplete ? SCAN_INCOMPLETE : SCAN_INVALID;
+        result.offset = cursor_offset(&s->cursor);
+        result.problem = s->cursor.problem;
     }
     return result;
 }
 
-bool scan_decode(const struct scan_member *member, struct buffer *value)
+struct scan_result scan(const char *json, size_t length, struct scan_member *members, size_t count)
 {
-    if (member->type == SCAN_NUMBER)
-        return buffer_append(value, member->raw.data, member->raw.length);
-    if (member->type != SCAN_STRING)
+    struct scanner s = {.members = members};
+    s.cursor.at = (const unsigned char *)json;
+    s.cursor.end = s.cursor.at + length;
+    s.cursor.end_offset = length;
+    return scan_with(&s, count);
+}
+
+struct scan_result scan_from(const struct scan_source *source, struct scan_member *members,
+                             size_t count)
+{
+    struct scanner s = {.members = members, .cursor = {.source = source}};
+    return scan_with(&s, count);
+}
+
+bool scan_decode(enum scan_type type, struct text raw, struct buffer *value)
+{
+    if (type == SCAN_NUMBER)
+        return buffer_append(value, raw.data, raw.length);
+    if (type != SCAN_STRING)
         return true;
     /* Decoding never makes a string longer. */
-    if (!buffer_reserve(value, member->raw.length))
+    if (!buffer_reserve(value, raw.length))
         return false;
-    const unsigned char *at = (const unsigned char *)member->raw.data + 1;
-    const unsigned char *end = at + member->raw.length - 2;
+    const unsigned char *at = (const unsigned char *)raw.data + 1;
+    const unsigned char *end = at + raw.length - 2;
     while (at < end) {
         unsigned char one[4];
         size_t bytes = lexeme_decode(&at, one);

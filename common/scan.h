@@ -1,10 +1,10 @@
 /*
- * scan: a strict RFC 8259 reader over bytes in memory. It says whether they are one JSON text
- * and, if not, what is wrong and at which byte; and it finds a few named members on the way.
- * It copies nothing, allocates nothing, does not recurse, and reads every byte once.
+ * scan: a strict RFC 8259 reader over bytes, which may still be arriving. It says whether they are
+ * one JSON text and, if not, what is wrong and at which byte; and it finds a few named members on
+ * the way. It copies nothing, allocates nothing, does not recurse, and reads every byte once.
  *
- * Calling sequence: fill an array of struct scan_member with paths, call scan(), look at the
- * verdict, then at the members' types; scan_decode() gives the value of a string.
+ * Calling sequence: fill an array of struct scan_member with paths, call scan() or scan_from(), look
+ * at the verdict, then at the members' types; scan_decode() gives the value of a string.
  *
  * Strict means: UTF-8 only (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF),
  * no byte order mark, no control character inside a string, escaped surrogates only in pairs,
@@ -23,6 +23,7 @@ enum {
     SCAN_DEPTH_MAX = 512,  /* levels of arrays and objects */
     SCAN_PATH_MAX = 3,     /* names in a path */
     SCAN_MEMBERS_MAX = 64, /* members in one call */
+    SCAN_NAME_MAX = 1024,  /* bytes that a member's name may take in the text to be found */
 };
 
 enum scan_verdict {
@@ -49,9 +50,19 @@ struct scan_member {
     /* Out: the last member of that path, as most JSON readers see it when names are repeated;
      * a repeated parent hides all that was found below the earlier one. */
     enum scan_type type;
-    /* Out: the value as it stands in the text (a string with its quotes). Of an array or an
-     * object, only the opening bracket. It points into the scanned bytes. */
-    struct text raw;
+    /* Out: where the value stands in the text (a string with its quotes). Of an array or an object,
+     * only the opening bracket. */
+    size_t offset;
+    size_t length;
+};
+
+/* A text that is still arriving. */
+struct scan_source {
+    /* Make more bytes of the text available. Returns how many; they stand at *bytes, behind the last
+     * `keep` (at most SCAN_NAME_MAX) of those given before; where the others were may hold anything
+     * now. Returns 0 where the text ends, again and again; what was given before stays then. */
+    size_t (*more)(void *context, size_t keep, const char **bytes);
+    void *context;
 };
 
 struct scan_result {
@@ -68,11 +79,15 @@ struct scan_result {
  */
 struct scan_result scan(const char *json, size_t length, struct scan_member *members, size_t count);
 
+/* Scan what comes from `source`, likewise: to the end, unless it is invalid. */
+struct scan_result scan_from(const struct scan_source *source, struct scan_member *members,
+                             size_t count);
+
 /*
- * Append the value of a member of a valid text: a string decoded to UTF-8, without quotes (it may
- * hold NULs), or a number as it is written. Returns false when memory runs out. Any other type
- * appends nothing and returns true.
+ * Append the value of a member of a valid text, whose bytes there are `raw`: a string decoded to
+ * UTF-8, without quotes (it may hold NULs), or a number as it is written. Returns false when memory
+ * runs out. Any other type appends nothing and returns true.
  */
-bool scan_decode(const struct scan_member *member, struct buffer *value);
+bool scan_decode(enum scan_type type, struct text raw, struct buffer *value);
 
 #endif

@@ -2,12 +2,10 @@
  * spool: files that are there whole or not at all, and stay.
  *
  * Calling sequence: spool_open; spool_receipt_time where a message has no time of its own;
- * spool_store or spool_reject; spool_close.
+ * spool_find; what is not there is written as draft.h tells; spool_close.
  *
  * What each directory holds is told in tradecloud-webhook(8), SPOOL. All are on one file system and
- * may be shared by several hosts, over NFS too: a file is written under a unique name in tmp/,
- * synced, linked to its own name, the directory synced, and only then its name in tmp/ removed.
- * Nothing is renamed over anything, and writing takes no lock.
+ * may be shared by several hosts, over NFS too.
  */
 #ifndef COMMON_SPOOL_H
 #define COMMON_SPOOL_H
@@ -30,11 +28,8 @@ enum spool_state {
     SPOOL_STATES,
 };
 
-enum {
-    /* An inode reserve beside the one in bytes: a file system without inodes is full, too. */
-    SPOOL_MIN_FREE_INODES = 16,
-    SPOOL_PARTS_MAX = 3,
-};
+/* An inode reserve beside the one in bytes: a file system without inodes is full, too. */
+enum { SPOOL_MIN_FREE_INODES = 16 };
 
 struct spool {
     const char *path; /* the caller's */
@@ -45,6 +40,7 @@ struct spool {
 
 enum spool_outcome {
     SPOOL_STORED,
+    SPOOL_ABSENT,    /* there is no such entry */
     SPOOL_DUPLICATE, /* that name was there before, and is durable */
     SPOOL_FAILURE,   /* the problem (503) says why; nothing is in the spool that was not before,
                         unless the very last sync failed, in which case a retry is a duplicate */
@@ -92,18 +88,8 @@ int spool_open_state(const char *path, struct problem *problem);
 bool spool_receipt_time(const struct spool *spool, const char *name, int64_t now, int64_t *first,
                         struct problem *problem);
 
-/*
- * Store the concatenation of `parts` (`count`, at most SPOOL_PARTS_MAX) as the entry `name` in
- * new/, durably, unless an entry of that name is in any state. That is looked up before the file is
- * written and once more right before it is linked. What moves between states within the microseconds
- * of that second look-up could be missed, and the event be consumed twice, never lost.
- */
-enum spool_outcome spool_store(const struct spool *spool, const char *name,
-                               const struct text *parts, int count, struct problem *problem);
-
-/* Store the same way in rejected/, where an entry of that name counts as stored. Returns false if
- * it could not be stored. */
-bool spool_reject(const struct spool *spool, const char *name, const struct text *parts, int count,
-                  struct problem *problem);
+/* Look for the entry `name` in all states, and make one that is there durable. Returns SPOOL_ABSENT,
+ * SPOOL_DUPLICATE, or SPOOL_FAILURE with a problem (503). */
+enum spool_outcome spool_find(const struct spool *spool, const char *name, struct problem *problem);
 
 #endif

@@ -39,29 +39,30 @@ static bool read_file(const char *path, struct buffer *body)
     return whole;
 }
 
-static bool scan_once(struct text body)
+static bool scan_once(const struct buffer *bytes)
 {
     struct event event;
     struct problem problem;
-    bool valid = event_read(body, &event, &problem) == EVENT_READ;
+    struct body body = {.window = *bytes};
+    bool valid = event_read(&body, &event, &problem) == EVENT_READ;
     event_release(&event);
     return valid;
 }
 
-static bool parse_once(struct text body)
+static bool parse_once(const struct buffer *body)
 {
     struct json_tokener *parser = json_tokener_new();
     if (parser == NULL)
         return false;
     json_tokener_set_flags(parser, JSON_TOKENER_VALIDATE_UTF8);
-    struct json_object *object = json_tokener_parse_ex(parser, body.data, (int)body.length);
+    struct json_object *object = json_tokener_parse_ex(parser, body->data, (int)body->length);
     bool valid = object != NULL;
     (void)json_object_put(object);
     json_tokener_free(parser);
     return valid;
 }
 
-static bool run(long rounds, struct text body)
+static bool run(long rounds, const struct buffer *body)
 {
     for (long round = 0; round < rounds; round++) {
         int64_t begun = now();
@@ -83,8 +84,7 @@ int main(int argc, char **argv)
         (void)fputs("usage: scan ROUNDS BODY\n", stderr);
         return 2;
     }
-    bool done = read_file(argv[2], &body) &&
-                run(strtol(argv[1], NULL, 10), (struct text){body.data, body.length});
+    bool done = read_file(argv[2], &body) && run(strtol(argv[1], NULL, 10), &body);
     buffer_release(&body);
     return done ? 0 : 1;
 }
