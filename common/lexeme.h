@@ -2,8 +2,10 @@
  * lexeme: the strings, numbers and words of a JSON text (RFC 8259 sections 3, 6 and 7), checked
  * in place. A part of the scanner: scan.h says what is accepted.
  *
- * Each function but cursor_skip_space and lexeme_decode returns true with the cursor behind what
- * it read, or false with the cursor at the byte that is wrong, or at the end if one is missing.
+ * What reads takes the position where it begins and returns the one behind what it read; or NULL
+ * with the problem noted in the cursor, and where: at the byte that is wrong, or at the end if one
+ * is missing. A position that went through memory with each byte would take half of the scanner's
+ * time; so it is handed on in registers.
  */
 #ifndef COMMON_LEXEME_H
 #define COMMON_LEXEME_H
@@ -15,65 +17,56 @@
 #include <stddef.h>
 
 struct cursor {
-    const unsigned char *at;
     const unsigned char *end;         /* of the bytes that are here */
     size_t end_offset;                /* where that is in the text */
     const struct scan_source *source; /* of further bytes; NULL: there are none */
     const unsigned char *mark;        /* from here on bytes stay when more come; NULL: none need */
-    bool incomplete;                  /* the text ended where more was needed */
     const char *problem;              /* NULL while nothing is wrong; a constant */
+    size_t problem_offset;            /* where in the text */
+    bool incomplete;                  /* the problem is that the text ends there */
 };
 
-/* Get more bytes, for a cursor that stands at the end of those that are here. If more than
- * SCAN_NAME_MAX of them are marked, the mark is given up. Returns false if the text ends here. */
-bool cursor_more(struct cursor *c);
+/* Get more bytes, at the end of those that are here, and return where they begin. If more than
+ * SCAN_NAME_MAX bytes are marked, the mark is given up. Returns the end if the text ends here. */
+const unsigned char *cursor_more(struct cursor *c);
 
-/* Note that the byte at the cursor is wrong. Returns false, for the caller to return. */
-bool cursor_invalid(struct cursor *c, const char *problem);
+/* Note that the byte at `at` is wrong. Returns NULL, for the caller to return. */
+const unsigned char *cursor_invalid(struct cursor *c, const unsigned char *at, const char *problem);
 
-/* Note that the text ends too early. */
-void cursor_incomplete(struct cursor *c);
+/* Note that the text ends too early. Returns NULL. */
+const unsigned char *cursor_incomplete(struct cursor *c);
 
 /* Move over a run of white space, none included. */
-void cursor_skip_run(struct cursor *c);
+const unsigned char *cursor_skip_run(struct cursor *c, const unsigned char *at);
 
-/* Where the cursor stands in the text. */
-static inline size_t cursor_offset(const struct cursor *c)
+/* Where a position is in the text. */
+static inline size_t cursor_offset(const struct cursor *c, const unsigned char *at)
 {
-    return c->end_offset - (size_t)(c->end - c->at);
+    return c->end_offset - (size_t)(c->end - at);
 }
 
-/* Whether the text ends here. (This and the next two stand between all tokens: called instead of
- * inlined, they take a quarter of the scanner's time.) */
-static inline bool cursor_ended(struct cursor *c)
+/* Whether the text ends here; if only the bytes that are here do, the position moves to more. */
+static inline bool cursor_ended(struct cursor *c, const unsigned char **at)
 {
-    return c->at == c->end && !cursor_more(c);
-}
-
-/* The same where a byte more is needed: its end is noted. */
-static inline bool cursor_at_end(struct cursor *c)
-{
-    if (!cursor_ended(c))
-        return false;
-    cursor_incomplete(c);
-    return true;
+    if (*at == c->end)
+        *at = cursor_more(c);
+    return *at == c->end;
 }
 
 /* Move over white space, if any. */
-static inline void cursor_skip_space(struct cursor *c)
+static inline const unsigned char *cursor_skip_space(struct cursor *c, const unsigned char *at)
 {
-    if (c->at == c->end || *c->at <= ' ')
-        cursor_skip_run(c);
+    return at == c->end || *at <= ' ' ? cursor_skip_run(c, at) : at;
 }
 
-/* A string; the cursor stands at its opening quote. */
-bool lexeme_string(struct cursor *c);
+/* A string; its opening quote stands at `at`. */
+const unsigned char *lexeme_string(struct cursor *c, const unsigned char *at);
 
-/* A number; the cursor stands at its sign or first digit. */
-bool lexeme_number(struct cursor *c);
+/* A number; its sign or first digit stands at `at`. */
+const unsigned char *lexeme_number(struct cursor *c, const unsigned char *at);
 
 /* The given word (true, false or null) and no other. */
-bool lexeme_word(struct cursor *c, const char *word);
+const unsigned char *lexeme_word(struct cursor *c, const unsigned char *at, const char *word);
 
 /* Decode the character at *at, which must stand in a string that lexeme_string accepted, and
  * move behind it. `out` gets UTF-8: the whole character if it was escaped, one byte of it if not.
