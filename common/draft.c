@@ -117,14 +117,17 @@ static ssize_t write_piece(int fd, const struct iovec *vector, int count, uint64
     return pwritev(fd, piece, taken, (off_t)offset);
 }
 
-/* Let the disk begin with what is there. Whether it can, the sync at the end tells. */
-static void begin_writing(struct draft *draft)
+/* Let the disk begin with what is there. File systems that cannot be asked do it at the end. But an
+ * error of the disk may be told here and never again. */
+static bool begin_writing(struct draft *draft)
 {
-    if (draft->length - draft->begun < PIECE_SIZE)
-        return;
-    (void)sync_file_range(draft->fd, (off_t)draft->begun, (off_t)(draft->length - draft->begun),
-                          SYNC_FILE_RANGE_WRITE);
+    const uint64_t begun = draft->begun;
+    if (draft->length - begun < PIECE_SIZE)
+        return true;
     draft->begun = draft->length;
+    return sync_file_range(draft->fd, (off_t)begun, (off_t)(draft->length - begun),
+                           SYNC_FILE_RANGE_WRITE) == 0 ||
+           (errno != EIO && errno != ENOSPC && errno != EDQUOT);
 }
 
 static bool write_parts(struct draft *draft, const struct text *parts, int count)
@@ -143,7 +146,8 @@ static bool write_parts(struct draft *draft, const struct text *parts, int count
             return false;
         draft->length += (uint64_t)written;
         advance(&vector, &count, (size_t)written);
-        begin_writing(draft);
+        if (!begin_writing(draft))
+            return false;
     }
     return true;
 }

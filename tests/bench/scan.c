@@ -41,8 +41,8 @@ static bool read_file(const char *path, struct buffer *body)
 
 static bool scan_once(const struct buffer *bytes)
 {
-    struct event event;
-    struct problem problem;
+    struct event event = {.values = BUFFER_INIT};
+    struct problem problem = {.status = 0};
     struct body body = {.window = *bytes};
     bool valid = event_read(&body, &event, &problem) == EVENT_READ;
     event_release(&event);
