@@ -50,24 +50,23 @@ class Scale:
     indented: tuple = (76_000, 1_000_000)
     bearer: bool = True
     entries: tuple = (10, 1_000_000)  # in the small and the large spool
-    server_rounds: int = 3
-    loads: tuple = ()  # (size, connections, tls, seconds, case)
+    loads: tuple = ()  # (rounds, size, connections, tls, case)
     fetches: int = 0
     callgrind: tuple = ()
 
 
 FULL = Scale(
     rounds={1_000: 150, 4_000: 300, 76_000: 150, 1_000_000: 40, 5_000_000: 20, 20_000_000: 10},
-    loads=((4_000, 8, True, 2, "new"), (4_000, 1, True, 1, "new"), (4_000, 32, True, 1, "new"),
-           (4_000, 8, False, 1, "new"), (4_000, 8, True, 1, report.CHEAP),
-           (4_000, 8, True, 1, "duplicate"), (4_000, 8, True, 1, "bearer"),
-           (1_000, 8, True, 1, "new"), (76_000, 8, True, 1, "new"), (1_000_000, 8, True, 1, "new"),
-           (5_000_000, 8, True, 1, "new"), (20_000_000, 8, True, 1, "new")),
+    loads=((9, 4_000, 8, True, "new"), (3, 4_000, 1, True, "new"), (3, 4_000, 32, True, "new"),
+           (5, 4_000, 8, False, "new"), (9, 4_000, 8, True, report.CHEAP),
+           (3, 4_000, 8, True, "duplicate"), (3, 4_000, 8, True, "bearer"),
+           (3, 1_000, 8, True, "new"), (3, 76_000, 8, True, "new"), (3, 1_000_000, 8, True, "new"),
+           (3, 5_000_000, 8, True, "new"), (3, 20_000_000, 8, True, "new")),
     fetches=20, callgrind=(4_000, 76_000))
 QUICK = Scale(
     rounds={1_000: 30, 4_000: 60, 76_000: 30, 1_000_000: 15, 5_000_000: 5, 20_000_000: 5},
-    entries=(10, 100_000), server_rounds=2, fetches=6,
-    loads=((4_000, 8, True, 1, "new"), (4_000, 8, True, 1, report.CHEAP)), callgrind=(4_000,))
+    entries=(10, 100_000), fetches=6,
+    loads=((2, 4_000, 8, True, "new"), (2, 4_000, 8, True, report.CHEAP)), callgrind=(4_000,))
 # Perl's JSON module comes with what make bench installs.
 SMOKE = Scale(rounds={1_000: 5, 4_000: 5}, entries=(10, 100), indented=(4_000,), bearer=False,
               programs=tuple(name for name in PROGRAMS if name != "Perl"))
@@ -187,7 +186,7 @@ class Bench:
                     self.results.scanning[size, form] = alone.scan(
                         self.scale.rounds[size], self.body(size, indent))
 
-    def load(self, sites, meter, size, connections, tls, seconds, case):
+    def load(self, sites, meter, rounds, size, connections, tls, case):
         # Of interpreters, some large bodies at once need more memory and time than they are worth.
         options = {"programs": (*COMPILED, servers.PHP, servers.WEBHOOK)} if size > 500_000 else {}
         if case in ("duplicate", "bearer"):
@@ -196,8 +195,8 @@ class Bench:
                        "token": TOKEN if case == "bearer" else None}
         for site in sites:
             site.hash_password("m" if case == report.CHEAP else "B")
-        self.results.add(servers.measure(sites, meter, case, self.scale.server_rounds,
-                                         self.body(size), connections, seconds, tls, **options))
+        self.results.add(servers.measure(sites, meter, case, rounds, self.body(size), connections,
+                                         tls, **options))
 
     def servers(self):
         meter = Meter()
@@ -208,10 +207,10 @@ class Bench:
                                         variables)
             for site in sites:
                 stack.callback(site.stop)
-            for size, connections, tls, seconds, case in self.scale.loads:
+            for rounds, size, connections, tls, case in self.scale.loads:
                 self.attempt(f"servers: {SIZES[size]}, {connections} connections, "
-                             f"{'TLS' if tls else 'no TLS'}, {case}", self.load, sites, meter, size,
-                             connections, tls, seconds, case)
+                             f"{'TLS' if tls else 'no TLS'}, {case}", self.load, sites, meter,
+                             rounds, size, connections, tls, case)
 
     def run(self):
         self.posts_alone()

@@ -15,6 +15,7 @@ from server import USER, free_port, hand_over
 PHP = "PHP-FPM"
 WEBHOOK = "webhook"
 LIMIT = 33554432  # of a body, as shipped
+SECONDS = 1  # of one run
 
 
 class Comparing:
@@ -188,9 +189,10 @@ def put_away(site, size, requests):
         forget_contents(old)
 
 
-def attack(site, program, body, connections, seconds, tls, again, token):
+def attack(site, program, body, connections, tls, again, token, seconds=SECONDS, tries=3):
     """What wrk tells of one run, with the password or a bearer token. It counts what ended within
-    its time: for whom that is too short, it is made longer."""
+    its time: for whom that is too short, it is made longer. A run in which a connection broke, as
+    may happen at a server under load, is no measure of speed, and repeated."""
     url = site.locate(program, tls)
     seed = int.from_bytes(os.urandom(4), "big")
     done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
@@ -199,16 +201,18 @@ def attack(site, program, body, connections, seconds, tls, again, token):
                            f"Bearer {token}" if token else authorize(site)],
                           check=True, text=True, stdout=subprocess.PIPE)
     run = json.loads(done.stdout.splitlines()[-1])
-    if run["refused"] or run["broken"]:
+    if run["refused"] or (run["broken"] and tries == 1):
         raise Failed(f"{program} behind {site.name}: {run}\n{site.log()[-2000:]}")
+    if run["broken"]:
+        return attack(site, program, body, connections, tls, again, token, seconds, tries - 1)
     if run["requests"] or seconds > 30:
         return run
-    return attack(site, program, body, connections, 4 * seconds, tls, again, token)
+    return attack(site, program, body, connections, tls, again, token, 4 * seconds, tries)
 
 
-def load(site, program, body, connections, seconds, tls, meter, again=False, token=None):
+def load(site, program, body, connections, tls, meter, again=False, token=None):
     before = meter.milliseconds()
-    run = attack(site, program, body, connections, seconds, tls, again, token)
+    run = attack(site, program, body, connections, tls, again, token)
     after = meter.milliseconds()
     if not run["requests"]:
         raise Failed(f"{program} behind {site.name} has not ended one request in time")
@@ -218,8 +222,7 @@ def load(site, program, body, connections, seconds, tls, meter, again=False, tok
             "cpu_ms": None if before is None else (after - before) / run["requests"]}
 
 
-def measure(sites, meter, case, rounds, body, connections, seconds, tls=True, programs=None,
-            progress=lambda: None, **options):
+def measure(sites, meter, case, rounds, body, connections, tls, programs=None, **options):
     """All programs of all sites, interleaved."""
     records = {}
     for number in range(rounds):
@@ -229,9 +232,8 @@ def measure(sites, meter, case, rounds, body, connections, seconds, tls=True, pr
                     continue
                 record = records.setdefault((site.name, program), Record(
                     program, case, site.name, body.size, connections, tls))
-                record.rounds.append(load(site, program, body, connections, seconds, tls, meter,
+                record.rounds.append(load(site, program, body, connections, tls, meter,
                                           **options))
-                progress()
     return list(records.values())
 
 
