@@ -56,7 +56,6 @@ static bool check_row(const struct row *row, const char *bearer_file, struct pro
     set_environment(row->values);
     request_init(&request);
     bool admitted = auth_check(&request, bearer_file, problem);
-    request_release(&request);
     return admitted;
 }
 

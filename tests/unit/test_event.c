@@ -1,3 +1,4 @@
+#include "body_of.h"
 #include "unit.h"
 
 #include "event.h"
@@ -16,6 +17,19 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1:max_allocation_size_mb=4";
+}
+
+static enum event_verdict read_text(struct text bytes, struct event *event, struct problem *problem)
+{
+    struct body body = body_of(bytes);
+    return event_read(&body, event, problem);
+}
+
+static enum event_verdict read_object(enum event_kind kind, struct text id, struct text bytes,
+                                      struct event *event, struct problem *problem)
+{
+    struct body body = body_of(bytes);
+    return event_read_object(kind, id, &body, event, problem);
 }
 
 /* What is not named is expected to be absent. */
@@ -303,7 +317,7 @@ static int check_event(const struct row *row)
     struct problem problem = {0, ""};
     char *body = quoted(row->body);
     enum event_verdict verdict =
-        event_read((struct text){body, strlen(row->body)}, &event, &problem);
+        read_text((struct text){body, strlen(row->body)}, &event, &problem);
     /* From here on the event must not need it any more. */
     free(body);
     if (verdict != EVENT_READ || problem.status != 0) {
@@ -392,7 +406,7 @@ static void test_values_may_hold_nuls(void **state)
                                "\"meta\":{\"messageId\":\"m\\u0000\"},\"version\":\"\\u00001\"}}";
     struct event event;
     struct problem problem = {0, ""};
-    assert_int_equal(event_read(text_of(body), &event, &problem), EVENT_READ);
+    assert_int_equal(read_text(text_of(body), &event, &problem), EVENT_READ);
     assert_int_equal(event.name.length, 1);
     assert_memory_equal(event.name.data, "", 1);
     assert_int_equal(event.subject.length, 3);
@@ -432,7 +446,7 @@ static void test_long_values_stay_in_place(void **state)
         body.length += LONG;
     }
     assert_true(buffer_append_string(&body, "\"},\"lastUpdatedAt\":\"" T3 "\"}}"));
-    assert_int_equal(event_read((struct text){body.data, body.length}, &event, &problem),
+    assert_int_equal(read_text((struct text){body.data, body.length}, &event, &problem),
                      EVENT_READ);
     buffer_release(&body);
     assert_true(holds_only(event.name, 'n', LONG));
@@ -512,7 +526,7 @@ static void test_refused(void **state)
         struct problem problem = {0, ""};
         char *body = quoted(refused[i].body);
         enum event_verdict verdict =
-            event_read((struct text){body, strlen(refused[i].body)}, &event, &problem);
+            read_text((struct text){body, strlen(refused[i].body)}, &event, &problem);
         free(body);
         if (verdict != refused[i].verdict || problem.status != 400 ||
             strstr(problem.reason, refused[i].reason) == NULL)
@@ -531,7 +545,7 @@ static void test_nuls_are_refused(void **state)
     for (size_t i = 0; i < COUNT(bodies); i++) {
         struct event event;
         struct problem problem = {0, ""};
-        if (event_read(bodies[i], &event, &problem) != EVENT_MALFORMED || problem.status != 400)
+        if (read_text(bodies[i], &event, &problem) != EVENT_MALFORMED || problem.status != 400)
             fail_msg("body %zu: %s", i, problem.reason);
     }
 }
@@ -541,7 +555,7 @@ static void test_absent_body(void **state)
     (void)state;
     struct event event;
     struct problem problem = {0, ""};
-    assert_int_equal(event_read((struct text){NULL, 0}, &event, &problem), EVENT_INCOMPLETE);
+    assert_int_equal(read_text((struct text){NULL, 0}, &event, &problem), EVENT_INCOMPLETE);
     assert_int_equal(problem.status, 400);
     assert_holds_nothing(&event, "none");
 }
@@ -556,7 +570,7 @@ static void test_every_prefix_is_incomplete(void **state)
         struct problem problem = {0, ""};
         char *cut = malloc(length);
         memcpy(cut, body, length);
-        enum event_verdict verdict = event_read((struct text){cut, length}, &event, &problem);
+        enum event_verdict verdict = read_text((struct text){cut, length}, &event, &problem);
         free(cut);
         if (verdict != EVENT_INCOMPLETE || problem.status != 400)
             fail_msg("the first %zu bytes: verdict %d, %s", length, (int)verdict, problem.reason);
@@ -579,7 +593,7 @@ static void test_no_memory(void **state)
     memcpy(body + LONG - (sizeof tail - 1), tail, sizeof tail - 1);
     struct event event;
     struct problem problem = {0, ""};
-    assert_int_equal(event_read((struct text){body, LONG}, &event, &problem), EVENT_NO_MEMORY);
+    assert_int_equal(read_text((struct text){body, LONG}, &event, &problem), EVENT_FAILED);
     assert_int_equal(problem.status, 503);
     assert_string_not_equal(problem.reason, "");
     assert_holds_nothing(&event, "a long one");
@@ -593,7 +607,7 @@ static void test_release_twice(void **state)
     struct problem problem = {0, ""};
     static const char body[] = "{\"eventName\":\"a\"}";
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(event_read(text_of(body), &event, &problem), EVENT_READ);
+        assert_int_equal(read_text(text_of(body), &event, &problem), EVENT_READ);
         event_release(&event);
         event_release(&event);
     }
@@ -650,7 +664,7 @@ static int check_object(const struct object_row *row)
     const struct text id = {"o-1", 3};
     char *body = quoted(row->body);
     const struct text text = {body, strlen(row->body)};
-    enum event_verdict verdict = event_read_object(row->kind, id, text, &event, &problem);
+    enum event_verdict verdict = read_object(row->kind, id, text, &event, &problem);
     free(body);
     if (verdict != EVENT_READ || problem.status != 0) {
         print_error("%s: verdict %d, %s\n", row->body, (int)verdict, problem.reason);
@@ -720,7 +734,7 @@ static void test_refused_objects(void **state)
         char *body = quoted(refused_objects[i].body);
         const struct text text = {body, strlen(refused_objects[i].body)};
         enum event_verdict verdict =
-            event_read_object(refused_objects[i].kind, text_of("o-1"), text, &event, &problem);
+            read_object(refused_objects[i].kind, text_of("o-1"), text, &event, &problem);
         free(body);
         if (verdict != refused_objects[i].verdict || problem.status != 502 ||
             problem.reason[0] == '\0' || event.values.data != NULL)

@@ -1,3 +1,4 @@
+#include "body_of.h"
 #include "unit.h"
 
 #include "digest.h"
@@ -10,11 +11,21 @@ static const int64_t NOW = 1745402513812; /* 2025-04-23T10:01:53.812Z */
 
 static const struct problem REASON = {400, "at byte 7: a comma is missing"};
 
-/* Build the head of a request and make a string of it. */
-static void build(const struct request *request, const struct problem *problem, struct buffer *head,
+static void build_of(const struct request *request, struct text bytes,
+                     const struct problem *reason, int64_t now, struct buffer *head,
+                     char name[REJECTION_NAME_SIZE])
+{
+    struct problem problem = {0};
+    const struct body body = body_of(bytes);
+    assert_true(rejection_build(request, &body, reason, now, head, name, &problem));
+    assert_int_equal(problem.status, 0);
+}
+
+/* Build the head of a request without a body and make a string of it. */
+static void build(const struct request *request, const struct problem *reason, struct buffer *head,
                   char name[REJECTION_NAME_SIZE])
 {
-    assert_true(rejection_build(request, problem, NOW, head, name));
+    build_of(request, (struct text){NULL, 0}, reason, NOW, head, name);
     assert_true(buffer_append(head, "", 1));
 }
 
@@ -149,9 +160,8 @@ static void test_body_behind_the_empty_line(void **state)
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         char name[REJECTION_NAME_SIZE];
         struct buffer file = BUFFER_INIT;
-        struct request request = {.method_name = "PUT", .body = BUFFER_INIT};
-        assert_true(buffer_append(&request.body, bodies[i].data, bodies[i].length));
-        assert_true(rejection_build(&request, &REASON, NOW, &file, name));
+        const struct request request = {.method_name = "PUT"};
+        build_of(&request, bodies[i], &REASON, NOW, &file, name);
         assert_true(buffer_append(&file, bodies[i].data, bodies[i].length));
         const char *body = memmem(file.data, file.length, "\n\n", 2);
         assert_non_null(body);
@@ -159,7 +169,6 @@ static void test_body_behind_the_empty_line(void **state)
         if (length != bodies[i].length || memcmp(body + 2, bodies[i].data, length) != 0)
             fail_msg("body %zu: %zu bytes of %zu", i, length, bodies[i].length);
         buffer_release(&file);
-        request_release(&request);
     }
 }
 
@@ -179,11 +188,9 @@ static void test_appends(void **state)
 static void name_of(struct text bytes, int64_t time, char name[REJECTION_NAME_SIZE])
 {
     struct buffer head = BUFFER_INIT;
-    struct request request = {.body = BUFFER_INIT};
-    assert_true(buffer_append(&request.body, bytes.data, bytes.length));
-    assert_true(rejection_build(&request, &REASON, time, &head, name));
+    const struct request request = {0};
+    build_of(&request, bytes, &REASON, time, &head, name);
     buffer_release(&head);
-    request_release(&request);
 }
 
 /* The digest is of the whole file: of the first one here, as sha256sum gives it. */
