@@ -11,9 +11,8 @@ static const int64_t NOW = 1745402513812; /* 2025-04-23T10:01:53.812Z */
 
 static const struct problem REASON = {400, "at byte 7: a comma is missing"};
 
-static void build_of(const struct request *request, struct text bytes,
-                     const struct problem *reason, int64_t now, struct buffer *head,
-                     char name[REJECTION_NAME_SIZE])
+static void build_of(const struct request *request, struct text bytes, const struct problem *reason,
+                     int64_t now, struct buffer *head, char name[REJECTION_NAME_SIZE])
 {
     struct problem problem = {0};
     const struct body body = body_of(bytes);
