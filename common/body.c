@@ -152,6 +152,7 @@ static bool read_on(struct body *body, size_t keep, struct problem *problem)
         return body_length(body) > before;
     drain(body->left);
     body->left = 0;
+    body->given = window->length; /* of what came last, nothing more is */
     return false;
 }
 
