@@ -289,8 +289,8 @@ def test_full(new_site, small_spool):
 def test_full_while_writing(new_site, small_spool):
     """There was room when the program looked; there is none when it writes."""
     site = new_site(spool=small_spool, environment={"TRADECLOUD_MIN_FREE": "0"})
-    site.trace_program("-o", "/dev/null", "-e", "trace=writev",
-                       "-e", "inject=writev:delay_enter=1000000:when=1")
+    site.trace_program("-o", "/dev/null", "-e", "trace=pwritev",
+                       "-e", "inject=pwritev:delay_enter=1000000:when=1")
     answers = []
     sender = threading.Thread(target=lambda: answers.append(send(site, BODY)))
     sender.start()
