@@ -107,6 +107,12 @@ static int open_receipts(const struct spool *spool, struct problem *problem)
     if (state < 0)
         return -1;
     int fd = directory_open_private(spool->path, state, "state/received", problem);
+    /* Who created the two may have been killed before they were durable. */
+    if (fd >= 0 && !(directory_sync(spool->root) && directory_sync(state))) {
+        (void)failed(spool, "sync", "state", problem);
+        (void)close(fd);
+        fd = -1;
+    }
     (void)close(state);
     return fd;
 }
