@@ -117,6 +117,7 @@ int main(void)
     process_start(DEADLINE);
     receipt_init(&receipt);
     enum outcome outcome = admit(&receipt);
+    body_discard(&receipt.body);
     /* The log first: the answer is the last thing that is sure to happen. */
     receipt_log(&receipt, outcome);
     bool answered = receipt_answer(&receipt, outcome);

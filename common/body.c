@@ -299,10 +299,16 @@ struct draft *body_draft(struct body *body, struct text head, struct text tail, 
     return NULL;
 }
 
-void body_release(struct body *body)
+void body_discard(struct body *body)
 {
     if (body->drafted)
         draft_discard(&body->draft);
+    body->drafted = false;
+}
+
+void body_release(struct body *body)
+{
+    body_discard(body);
     if (body->opened)
         spool_close(&body->spool);
     buffer_release(&body->window);

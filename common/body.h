@@ -96,7 +96,11 @@ size_t body_room(const struct body *body);
 struct draft *body_draft(struct body *body, struct text head, struct text tail, struct draft *other,
                          struct problem *problem);
 
-/* Remove the body's draft if there still is one, close the spool, free everything. */
+/* Remove the body's draft if there still is one, as nothing more is wanted of the data. To be called
+ * before an answer: a web server may kill a program that has answered. */
+void body_discard(struct body *body);
+
+/* The same; and close the spool, free everything. */
 void body_release(struct body *body);
 
 #endif
