@@ -4,7 +4,8 @@ knows which files and names would surely be there if the power failed at any mom
 The bytes of a file are sure after a successful fsync() of it that comes after the last write; a
 name is sure after a successful fsync() of its directory. A failed fsync() makes nothing sure, nor
 does a later one on the same file, whose dirty pages the kernel may have dropped. Nothing becomes
-sure by itself, in whatever order a file system would have written it: that is stricter than any.
+sure by itself or by sync_file_range(), in whatever order a file system would have written it: that is
+stricter than any.
 """
 
 import re
@@ -99,7 +100,7 @@ class Disk:
         else:
             self.dirty.add(self._descriptor(arguments))
 
-    _writev = _pwrite64 = _write
+    _writev = _pwritev = _pwritev2 = _pwrite64 = _write
 
     def _fsync(self, arguments):
         path = self._descriptor(arguments)
@@ -134,5 +135,8 @@ class Disk:
         unsure = [n for n in self.unsure if n == wanted or (not file and n.startswith(wanted))]
         if unsure or not self.sure(wanted):
             raise Violation(f"answered {self.answer} before {wanted} was sure")
+        receipts = [n for n in self.unsure if n.startswith(f"{self.spool}/state/received")]
+        if self.answer < 300 and (receipts or not self.sure(f"{self.spool}/state/received")):
+            raise Violation(f"answered {self.answer} before its time of receipt was sure")
         if wanted in self.hasty:
             raise Violation(f"{wanted}: its first name was removed before it was sure")

@@ -1,17 +1,21 @@
 /*
  * shorten CALL N SHARE PROGRAM...: run a program and let its Nth system call CALL (read, write,
- * writev, pread64, pwrite64) move fewer bytes than it was asked to, as the kernel may at any time:
- * SHARE percent of them, at least one; of writev, the first buffer only. Ends as the program does;
- * with 99 if there was no such call.
+ * writev, pwritev, pread64, pwrite64) move fewer bytes than it was asked to, as the kernel may at any
+ * time: SHARE percent of them, at least one; of several buffers, the first only. Ends as the program
+ * does; with 99 if there was no such call, or it moved one byte.
  *
- * It changes the number in the processor's register as the call is entered, so the program needs no
- * library to be preloaded and may be static. Only for x86-64.
+ * It changes the number in the processor's register, or the buffer's length in the program's memory,
+ * as the call is entered, so the program needs no library to be preloaded and may be static. Only for
+ * x86-64.
  */
+#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,8 +26,8 @@ static const struct call {
     const char *name;
     unsigned long long number;
 } calls[] = {
-    {"read", SYS_read},       {"write", SYS_write},       {"writev", SYS_writev},
-    {"pread64", SYS_pread64}, {"pwrite64", SYS_pwrite64},
+    {"read", SYS_read},       {"write", SYS_write},     {"writev", SYS_writev},
+    {"pwritev", SYS_pwritev}, {"pread64", SYS_pread64}, {"pwrite64", SYS_pwrite64},
 };
 
 static const struct call *find(const char *name)
@@ -34,16 +38,34 @@ static const struct call *find(const char *name)
     return NULL;
 }
 
-/* The third argument of all these calls is how much is to be moved. */
+static unsigned long long share_of(unsigned long long asked, unsigned long long share)
+{
+    unsigned long long moved = asked * share / 100;
+    return moved == 0 ? 1 : moved;
+}
+
+/* The length of the one buffer, in the program's memory. */
+static int shorten_buffer(pid_t pid, unsigned long long vector, unsigned long long share)
+{
+    char *length = (char *)vector + offsetof(struct iovec, iov_len);
+    errno = 0;
+    unsigned long long asked = (unsigned long long)ptrace(PTRACE_PEEKDATA, pid, length, NULL);
+    if (errno != 0 || asked < 2)
+        return 0;
+    return ptrace(PTRACE_POKEDATA, pid, length, (void *)share_of(asked, share)) == 0;
+}
+
+/* The third argument of all these calls is how much is to be moved, or how many buffers. */
 static int shorten(pid_t pid, struct user_regs_struct *registers, const struct call *call,
                    unsigned long long share)
 {
     unsigned long long asked = registers->rdx;
+    int buffers = call->number == SYS_writev || call->number == SYS_pwritev;
+    if (buffers && asked == 1)
+        return shorten_buffer(pid, registers->rsi, share);
     if (asked < 2)
         return 0;
-    registers->rdx = call->number == SYS_writev ? 1 : asked * share / 100;
-    if (registers->rdx == 0)
-        registers->rdx = 1;
+    registers->rdx = buffers ? 1 : share_of(asked, share);
     return ptrace(PTRACE_SETREGS, pid, NULL, registers) == 0;
 }
 

@@ -25,6 +25,11 @@ BODY = order(identifier="m")
 OTHER = order(identifier="another")
 TIMELESS = b'{"eventName":"OrderSynced"}'
 MALFORMED = b'{"eventName":"OrderSynced",}'
+# Larger than what is kept in memory, and than what is written before the disk is told to begin.
+LARGE = order(identifier="m", filler=300_000)
+LARGE_TIMELESS = TIMELESS[:-1] + b" " * 300_000 + b"}"
+# With a subject for which there is no room before such a body.
+LONG = LARGE.replace(b'"orderId": "', b'"orderId": "' + b"s" * 5000)
 
 
 def received():
@@ -32,8 +37,13 @@ def received():
     yield Path("first", POST, BODY, 202, BODY)
     yield Path("new", POST, BODY, 202, BODY, prepare=prepared)
     yield Path("chunked", {**POST, "CONTENT_LENGTH": None}, BODY, 202, BODY, prepare=prepared)
-    yield Path("large", POST, order(identifier="m", filler=300_000), 202,
-               order(identifier="m", filler=300_000), prepare=prepared)
+    yield Path("large", POST, LARGE, 202, LARGE, prepare=prepared)
+    yield Path("large and chunked", {**POST, "CONTENT_LENGTH": None}, LARGE, 202, LARGE,
+               prepare=prepared)
+    yield Path("large with a long subject", POST, LONG, 202, LONG, prepare=prepared)
+    yield Path("large without a time", POST, LARGE_TIMELESS, 202, LARGE_TIMELESS, prepare=prepared)
+    yield Path("large duplicate", POST, LARGE, 200, LARGE, prepare=[(POST, LARGE)])
+    yield Path("large quarantine", POST, LARGE + b"]", 400, None, prepare=prepared)
     yield Path("duplicate", POST, BODY, 200, BODY, prepare=[(POST, BODY)])
     yield Path("without a time", POST, TIMELESS, 202, TIMELESS, prepare=prepared)
     yield Path("quarantine", POST, MALFORMED, 400, None, prepare=prepared)
@@ -81,8 +91,8 @@ def test_nothing_is_overlooked(place, shorten):
     """A call that fails must be a call that was made: else the cases would show nothing."""
     bench = Bench(place, Path("new", POST, BODY, 202, BODY), shorten)
     names = {call.name for call in bench.calls()}
-    assert {"openat", "writev", "fsync", "linkat", "unlinkat", "read", "write"} <= names
-    done = subprocess.run([shorten, "writev", "9", "50", "/bin/true"])
+    assert {"openat", "pwritev", "fsync", "linkat", "unlinkat", "read", "write"} <= names
+    done = subprocess.run([shorten, "pwritev", "9", "50", "/bin/true"])
     assert done.returncode == 99
 
 

@@ -17,7 +17,7 @@ from client import order
 from injection import Bench, Case, Path, entries, is_sound
 from server import run
 from spoolfile import check_entry
-from test_crash import BODY, MALFORMED, OTHER, POST, TIMELESS, only_ours
+from test_crash import BODY, LARGE, MALFORMED, OTHER, POST, TIMELESS, only_ours
 
 FULL = os.environ.get("CRASH") == "full"
 AS_ROOT = [] if os.getuid() == 0 else ["sudo", "-n"]
@@ -116,6 +116,8 @@ def paths():
         return
     yield Path("without a time", POST, TIMELESS, 202, TIMELESS, prepare=before)
     yield Path("quarantine", POST, MALFORMED, 400, None, prepare=before)
+    yield Path("large", POST, LARGE, 202, LARGE, prepare=before)
+    yield Path("large quarantine", POST, LARGE + b"]", 400, None, prepare=before)
 
 
 @pytest.mark.parametrize("path", paths(), ids=lambda path: path.name)
@@ -125,8 +127,8 @@ def test_failure_before_each_call(machine, say, path):
     only_ours(bench)
     calls = [c for c in bench.calls() if not c.loading and c.name != "rt_sigaction"]
     if not FULL:
-        changing = ("mkdirat", "openat", "pwritev", "fsync", "linkat", "symlinkat", "unlinkat",
-                    "write")
+        changing = ("mkdirat", "openat", "pwritev", "pwrite64", "fsync", "linkat", "symlinkat",
+                    "unlinkat", "write")
         calls = [c for c in calls if c.name in changing][-12:]
     for number, call in enumerate(calls):
         spool = bench.spool(f"case-{number}")
