@@ -1,6 +1,7 @@
 /* The scanner and, below it, the lexemes. Where a verdict is expected the row proves itself as far
  * as it can: what is incomplete names a way to go on, what is invalid must stay so whatever comes
  * behind it and must not have been so one byte earlier. */
+#include "pieces.h"
 #include "unit.h"
 
 #include "lexeme.h"
@@ -1473,6 +1474,212 @@ static void test_value_of_absent_member(void **state)
     buffer_release(&value);
 }
 
+/* --- texts that arrive in pieces --- */
+
+static const unsigned char piece_sizes[][3] = {{0, 0, 0}, {1, 1, 1},  {2, 2, 2},    {6, 6, 6},
+                                               {0, 1, 2}, {7, 0, 15}, {15, 15, 15}, {30, 62, 126}};
+
+/* Compare one scan in pieces with that of the whole. */
+static int check_cut(struct text text, const struct scan_result *whole,
+                     const struct scan_member *members, size_t count, const unsigned char *sizes,
+                     size_t split)
+{
+    struct scan_member found[SCAN_MEMBERS_MAX];
+    for (size_t i = 0; i < count; i++)
+        found[i] = (struct scan_member){members[i].path, SCAN_OBJECT, 1000000, 5};
+    struct scan_result result =
+        pieces_scan(text, sizes, sizes == NULL ? 0 : 3, split, found, count);
+    if (pieces_agree(whole, members, &result, found, count))
+        return 0;
+    print_error("%s: in pieces (%d, split at %zu) %s at %zu (%s), as a whole %s at %zu (%s)\n",
+                shown(text.data, text.length), sizes == NULL ? 0 : sizes[0] + 1, split,
+                verdict_name(result.verdict), result.offset,
+                result.problem == NULL ? "members differ" : result.problem,
+                verdict_name(whole->verdict), whole->offset,
+                whole->problem == NULL ? "-" : whole->problem);
+    return 1;
+}
+
+/* In pieces of many sizes and, unless it is long, in two at every place. */
+static int check_pieces(struct text text, const char *const *paths, size_t count)
+{
+    enum { LONG = 2000 };
+    struct scan_member members[SCAN_MEMBERS_MAX] = {{0}};
+    int faults = 0;
+    for (size_t i = 0; i < count; i++)
+        members[i].path = paths[i];
+    struct scan_result whole = scan(text.data, text.length, members, count);
+    for (size_t i = 0; i < COUNT(piece_sizes); i++)
+        faults += check_cut(text, &whole, members, count, piece_sizes[i], 0);
+    for (size_t split = 1; split < text.length && text.length < LONG; split++)
+        faults += check_cut(text, &whole, members, count, NULL, split);
+    return faults;
+}
+
+static int check_rows_in_pieces(const struct row *rows, size_t count)
+{
+    static const char *const paths[] = {"k", "a", "a.b", "", "k.a.b"};
+    int faults = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct buffer object = BUFFER_INIT;
+        faults += check_pieces((struct text){rows[i].json, rows[i].length}, paths, COUNT(paths));
+        assert_true(buffer_append_string(&object, "{\"k\" : ") &&
+                    buffer_append(&object, rows[i].json, rows[i].length) &&
+                    buffer_append_string(&object, ", \"a\":1}"));
+        faults += check_pieces((struct text){object.data, object.length}, paths, COUNT(paths));
+        buffer_release(&object);
+    }
+    return faults;
+}
+
+static void test_rows_in_pieces(void **state)
+{
+    (void)state;
+    int faults = check_rows_in_pieces(numbers, COUNT(numbers));
+    faults += check_rows_in_pieces(words, COUNT(words));
+    faults += check_rows_in_pieces(strings, COUNT(strings));
+    faults += check_rows_in_pieces(escapes, COUNT(escapes));
+    faults += check_rows_in_pieces(surrogates, COUNT(surrogates));
+    faults += check_rows_in_pieces(utf8, COUNT(utf8));
+    faults += check_rows_in_pieces(spaces, COUNT(spaces));
+    faults += check_rows_in_pieces(arrays, COUNT(arrays));
+    faults += check_rows_in_pieces(objects, COUNT(objects));
+    assert_int_equal(faults, 0);
+}
+
+static void test_members_in_pieces(void **state)
+{
+    (void)state;
+    int faults = 0;
+    for (size_t i = 0; i < COUNT(members_found); i++) {
+        struct text json = quoted(members_found[i].json);
+        const char *const paths[] = {members_found[i].path, "a", "b", "a.b", "meta.id"};
+        faults += check_pieces(json, paths, COUNT(paths));
+        for (size_t cut = 0; cut < json.length; cut++)
+            faults += check_pieces((struct text){json.data, cut}, paths, COUNT(paths));
+        release(json);
+    }
+    assert_int_equal(faults, 0);
+}
+
+static void test_values_in_pieces(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"k"};
+    int faults = 0;
+    for (size_t i = 0; i < COUNT(values); i++) {
+        char wrapped[128];
+        (void)snprintf(wrapped, sizeof wrapped, "{'k':%s}", values[i].json);
+        struct text json = quoted(wrapped);
+        faults += check_pieces(json, paths, COUNT(paths));
+        release(json);
+    }
+    assert_int_equal(faults, 0);
+}
+
+/* As deep as it may be, and one level too deep. */
+static void test_depth_in_pieces(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"[", "{\"a\":", "[[{\"a\":"};
+    static const char *const paths[] = {"a", "a.a.a"};
+    int faults = 0;
+    for (size_t i = 0; i < COUNT(patterns); i++)
+        for (size_t levels = SCAN_DEPTH_MAX - 3; levels < SCAN_DEPTH_MAX + 3; levels++) {
+            struct buffer json = BUFFER_INIT;
+            nest(&json, patterns[i], levels, "1");
+            faults += check_pieces((struct text){json.data, json.length}, paths, COUNT(paths));
+            buffer_release(&json);
+        }
+    assert_int_equal(faults, 0);
+}
+
+/* Tokens much longer than any piece, and than all that is kept. */
+static void test_long_tokens_in_pieces(void **state)
+{
+    (void)state;
+    enum { LONG = 5000 };
+    static const struct {
+        const char *before;
+        const char *fill;
+        const char *behind;
+    } rows[] = {
+        {"{\"k\":\"", "x", "\",\"a\":1}"},
+        {"{\"k\":\"", "\xf0\x9f\x98\x80", "\",\"a\":1}"},
+        {"{\"k\":\"", "\\ud83d\\ude00", "\"}"},
+        {"{\"k\":-", "7", ".5e-3,\"a\":{\"b\":1}}"},
+        {"{\"k\":1.", "5", "}"},
+        {"{\"k\":1e+", "0", "}"},
+        {"{\"k\"", " ", ":1}"},
+        {"{\"k\":", "\n", "{}}"},
+        {"{\"", "n", "\":1,\"k\":2}"},
+        {"{\"", "\\u006e", "\":{\"k\":1},\"k\":2}"},
+        {"{\"k\":1,\"", "\\\\", "\":{},\"a\":1}"},
+        {"{\"k\":{\"", "n", "\":1},\"a\":[1]}"},
+    };
+    static const char *const paths[] = {"k", "a", "a.b"};
+    int faults = 0;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buffer json = BUFFER_INIT;
+        assert_true(buffer_append_string(&json, rows[i].before));
+        while (json.length < LONG)
+            assert_true(buffer_append_string(&json, rows[i].fill));
+        assert_true(buffer_append_string(&json, rows[i].behind));
+        for (size_t n = 0; n < 4; n++) /* whole, and cut short */
+            faults += check_pieces((struct text){json.data, json.length - n}, paths, COUNT(paths));
+        buffer_release(&json);
+    }
+    assert_int_equal(faults, 0);
+}
+
+/* A text with a name of `length` bytes, of which `escaped` are escaped and take six each. The name
+ * decoded is the path. */
+static void build_name(struct buffer *json, struct buffer *path, size_t length, size_t escaped)
+{
+    assert_true(buffer_append_string(json, "{\"k\":1,\""));
+    for (size_t i = 0; i < escaped; i++)
+        assert_true(buffer_append_string(json, "\\u0061") && buffer_append_string(path, "a"));
+    for (size_t i = 6 * escaped; i < length; i++)
+        assert_true(buffer_append_string(json, "b") && buffer_append_string(path, "b"));
+    assert_true(buffer_append_string(json, "\":{\"k\":2},\"a\":3}") && buffer_append(path, "", 1));
+}
+
+/* Around the longest name that is found wherever it is cut. Longer ones need not be; but they must be
+ * read, and not be taken for others. */
+static void test_longest_names_in_pieces(void **state)
+{
+    (void)state;
+    int faults = 0;
+    for (size_t length = SCAN_NAME_MAX - 3; length < SCAN_NAME_MAX + 3; length++)
+        for (size_t escaped = 0; escaped < SCAN_NAME_MAX / 6; escaped += 83) {
+            struct buffer json = BUFFER_INIT;
+            struct buffer path = BUFFER_INIT;
+            build_name(&json, &path, length, escaped);
+            /* With its opening quote, a name that fits is to be found. */
+            const char *const paths[] = {length < SCAN_NAME_MAX ? path.data : "no", "k", "a", "b"};
+            faults += check_pieces((struct text){json.data, json.length}, paths, COUNT(paths));
+            buffer_release(&json);
+            buffer_release(&path);
+        }
+    assert_int_equal(faults, 0);
+}
+
+/* The end is not an end until it is asked for: a source that has nothing, or whose text ends where a
+ * piece ends. */
+static void test_ends_of_pieces(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",       "0",   "-1.5e3", "true",   "\"s\"",     "{}",           "[1]", " 1 ",
+        "1 ",     "\n",  "-",      "1.",     "1e+",       "tru",          "\"s", "\"\\",
+        "{\"a\"", "[1,", "\xc3",   "\"\xc3", "\"\\ud83d", "\"\\ud83d\\u", "1x",  "{}x"};
+    static const char *const paths[] = {"a"};
+    int faults = 0;
+    for (size_t i = 0; i < COUNT(texts); i++)
+        faults += check_pieces(text_of(texts[i]), paths, COUNT(paths));
+    assert_int_equal(faults, 0);
+}
+
 /* --- lexemes --- */
 
 static void test_decode_moves_by_characters(void **state)
@@ -1718,6 +1925,19 @@ static void compare(const struct text json, struct json_object *top)
     }
 }
 
+/* In pieces of random sizes, and in two at a random place. */
+static int check_random_pieces(struct text text)
+{
+    const unsigned char sizes[3] = {(unsigned char)below(40), (unsigned char)below(10),
+                                    (unsigned char)below(200)};
+    struct scan_member members[] = {
+        {.path = "a"}, {.path = "meta"}, {.path = "a.b"}, {.path = "meta.a"}, {.path = "b.a.meta"}};
+    struct scan_result whole = scan(text.data, text.length, members, COUNT(members));
+    size_t split = 1 + below((unsigned)text.length);
+    return check_cut(text, &whole, members, COUNT(members), sizes, 0) +
+           check_cut(text, &whole, members, COUNT(members), NULL, split);
+}
+
 static void test_against_json_c(void **state)
 {
     (void)state;
@@ -1732,6 +1952,7 @@ static void test_against_json_c(void **state)
         compare((struct text){copy, json.length}, top);
         size_t cut = below((unsigned)json.length);
         assert_int_equal(check_verdict(copy, cut, SCAN_INCOMPLETE, cut), 0);
+        assert_int_equal(check_random_pieces((struct text){copy, json.length}), 0);
         free(copy);
         json_object_put(top);
         buffer_release(&json);
@@ -1753,7 +1974,8 @@ static void test_against_json_c_corrupted(void **state)
             for (unsigned left = 1 + below(2); left > 0; left--)
                 copy[below((unsigned)json.length)] =
                     below(2) == 0 ? favourites[below(sizeof favourites)] : (char)below(256);
-            faults += check_corrupt(copy, json.length);
+            faults += check_corrupt(copy, json.length) +
+                      check_random_pieces((struct text){copy, json.length});
             free(copy);
         }
         buffer_release(&json);
@@ -1795,6 +2017,13 @@ int main(void)
         cmocka_unit_test(test_64_times_the_same_member),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_value_of_absent_member),
+        cmocka_unit_test(test_rows_in_pieces),
+        cmocka_unit_test(test_members_in_pieces),
+        cmocka_unit_test(test_values_in_pieces),
+        cmocka_unit_test(test_depth_in_pieces),
+        cmocka_unit_test(test_long_tokens_in_pieces),
+        cmocka_unit_test(test_longest_names_in_pieces),
+        cmocka_unit_test(test_ends_of_pieces),
         cmocka_unit_test(test_decode_moves_by_characters),
         cmocka_unit_test(test_against_json_c),
         cmocka_unit_test(test_against_json_c_corrupted),
