@@ -285,6 +285,175 @@ static void test_signal_with_broken_pipes(void **state)
     assert_int_equal(WEXITSTATUS(ending.status), 1);
 }
 
+/* --- the file that goes with the process --- */
+
+static char place[64];
+
+static bool is_there(const char *name)
+{
+    char path[128];
+    struct stat status;
+    (void)snprintf(path, sizeof path, "%s/%s", place, name);
+    return lstat(path, &status) == 0;
+}
+
+static int make_place(void **state)
+{
+    (void)state;
+    (void)snprintf(place, sizeof place, "/tmp/test_process.XXXXXX");
+    return mkdtemp(place) == NULL ? -1 : 0;
+}
+
+static int remove_place(void **state)
+{
+    static const char *const names[] = {"first", "second"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s/%s", place, names[i]);
+        (void)unlink(path);
+    }
+    return rmdir(place);
+}
+
+/* Two files are made; what becomes of them is told to the process; then the signal comes. */
+static int files_program(int number, void (*tell)(int directory))
+{
+    process_start(0);
+    int directory = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(directory >= 0);
+    int first = openat(directory, "first", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int second = openat(directory, "second", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(first >= 0 && second >= 0);
+    tell(directory);
+    (void)raise(number);
+    return 2;
+}
+
+static void tell_one(int directory)
+{
+    process_remove_at_end(directory, "first");
+}
+
+static void tell_nothing(int directory)
+{
+    (void)directory;
+}
+
+static void tell_another(int directory)
+{
+    process_remove_at_end(directory, "first");
+    process_remove_at_end(directory, "second");
+}
+
+static void tell_and_forget(int directory)
+{
+    process_remove_at_end(directory, "first");
+    process_remove_at_end(-1, NULL);
+}
+
+/* It is gone already, as right after it was removed. */
+static void tell_of_what_is_gone(int directory)
+{
+    process_remove_at_end(directory, "first");
+    (void)unlinkat(directory, "first", 0);
+}
+
+/* A path that is relative, whatever the directory that the process is in. */
+static void tell_one_and_go_away(int directory)
+{
+    process_remove_at_end(directory, "first");
+    (void)chdir("/");
+}
+
+static int one_program(int number)
+{
+    return files_program(number, tell_one);
+}
+
+static int nothing_program(int number)
+{
+    return files_program(number, tell_nothing);
+}
+
+static int another_program(int number)
+{
+    return files_program(number, tell_another);
+}
+
+static int forget_program(int number)
+{
+    return files_program(number, tell_and_forget);
+}
+
+static int gone_program(int number)
+{
+    return files_program(number, tell_of_what_is_gone);
+}
+
+static int away_program(int number)
+{
+    return files_program(number, tell_one_and_go_away);
+}
+
+static const struct {
+    const char *name;
+    int (*program)(int);
+    bool first; /* whether it stays */
+    bool second;
+} removals[] = {
+    {"one", one_program, false, true},         {"nothing", nothing_program, true, true},
+    {"another", another_program, true, false}, {"forgotten", forget_program, true, true},
+    {"gone", gone_program, false, true},       {"away", away_program, false, true},
+};
+
+static void test_removes_at_end(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof removals / sizeof removals[0]; i++)
+        for (size_t j = 0; j < sizeof deadly / sizeof deadly[0]; j++) {
+            struct ending ending = run(removals[i].program, deadly[j].number);
+            assert_ended(deadly[j].name, &ending, deadly[j].word);
+            if (is_there("first") != removals[i].first || is_there("second") != removals[i].second)
+                fail_msg("%s, %s: the wrong file was removed", removals[i].name, deadly[j].name);
+        }
+}
+
+/* From outside, while it waits in a system call; and a file stays where nobody asks to go. */
+static int waiting_program(int unused)
+{
+    (void)unused;
+    process_start(0);
+    int directory = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(directory, "first", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(directory >= 0 && fd >= 0);
+    process_remove_at_end(directory, "first");
+    CHECK(openat(directory, "second", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0);
+    (void)sleep(PATIENCE);
+    return 2;
+}
+
+static void test_removes_when_killed_from_outside(void **state)
+{
+    int status;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)close(STDOUT_FILENO);
+        (void)close(STDERR_FILENO);
+        _exit(waiting_program(0));
+    }
+    for (int i = 0; i < PATIENCE * 100 && !is_there("second"); i++)
+        (void)usleep(10000);
+    assert_true(is_there("first"));
+    assert_int_equal(kill(child, SIGTERM), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_false(is_there("first"));
+    assert_true(is_there("second"));
+}
+
 /* --- the alarm --- */
 
 static int wait_program(int seconds)
@@ -459,6 +628,9 @@ int main(void)
         cmocka_unit_test(test_signal_after_the_answer),
         cmocka_unit_test(test_signal_with_nobody_to_answer),
         cmocka_unit_test(test_signal_with_broken_pipes),
+        cmocka_unit_test_setup_teardown(test_removes_at_end, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(test_removes_when_killed_from_outside, make_place,
+                                        remove_place),
         cmocka_unit_test(test_alarm),
         cmocka_unit_test(test_alarm_replaces_another),
         cmocka_unit_test(test_ignored_signals),
