@@ -540,6 +540,37 @@ static void test_data_stays_as_it_is(void **state)
     }
 }
 
+/* Filled up with spaces before the last name, a head is as long as the room, and says the same. */
+static void test_room(void **state)
+{
+    (void)state;
+    struct event event = {.kind = EVENT_ORDER, .subject = TEXT("s \"data\":"), .name = TEXT("n")};
+    struct envelope plain;
+    build(&plain, &event, "https://api", text_of(plain_body));
+    const size_t length = plain.head.length;
+    for (size_t room = 0; room < 2 * length; room++) {
+        struct envelope envelope = {.head = BUFFER_INIT};
+        identify(&envelope, &event, text_of(plain_body));
+        assert_true(envelope_build(&envelope, &event, "https://api", TIME, room));
+        const size_t expected = room > length ? room : length;
+        const size_t behind = sizeof "\"data\":" - 1;
+        assert_string_equal(envelope.name, plain.name);
+        assert_int_equal(envelope.head.length, expected);
+        assert_memory_equal(envelope.head.data, plain.head.data, length - behind);
+        for (size_t i = length - behind; i < expected - behind; i++)
+            assert_int_equal(envelope.head.data[i], ' ');
+        assert_memory_equal(envelope.head.data + expected - behind, "\"data\":", behind);
+        struct text text = whole(&envelope, text_of(plain_body));
+        struct json_object *top = parse(text);
+        assert_int_equal(json_object_object_length(top), 8);
+        assert_attribute(top, "subject", event.subject);
+        json_object_put(top);
+        release(text);
+        envelope_release(&envelope);
+    }
+    envelope_release(&plain);
+}
+
 /* From the bytes of a body to the bytes of a file, with nothing in between made up by a test. */
 static void test_from_a_body(void **state)
 {
@@ -598,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_id_without_message_id),
         cmocka_unit_test(test_data_stays_as_it_is),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_from_a_body),
         cmocka_unit_test(test_no_memory),
     };
