@@ -69,7 +69,7 @@ build/fuzz/%.o: common/%.c $(HEADERS) Makefile | build/fuzz
 	@echo '  CC   $@'
 	$(Q)clang $(CSTD) $(FUZZING) -c -o $@ $<
 
-build/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h common/http.c $(HEADERS) Makefile | build/fuzz
+build/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(TEST_HEADERS) common/http.c $(HEADERS) Makefile | build/fuzz
 	@echo '  CC   $@'
 	$(Q)clang $(CSTD) $(FUZZING) -Wall -Wextra -Werror -c -o $@ $<
 

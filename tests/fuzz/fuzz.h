@@ -5,6 +5,8 @@
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
 
+#include "../unit/body_of.h"
+#include "../unit/pieces.h"
 #include "buffer.h"
 
 #include <stdbool.h>
@@ -23,6 +25,25 @@
     } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Scan a text once more, in pieces whose sizes come from the text itself: the same must be found. */
+static inline void check_in_pieces(struct text text, const struct scan_result *whole,
+                                   const struct scan_member *members, size_t count)
+{
+    enum { SIZES = 8 };
+    unsigned char sizes[SIZES] = {0};
+    struct scan_member found[SCAN_MEMBERS_MAX];
+    CHECK(count <= SCAN_MEMBERS_MAX);
+    for (size_t i = 0; i < text.length; i++)
+        sizes[i % SIZES] =
+            (unsigned char)(sizes[i % SIZES] * 31 + (unsigned char)text.data[i]) % 24;
+    for (size_t i = 0; i < count; i++)
+        found[i].path = members[i].path;
+    struct scan_result result = pieces_scan(text, sizes, SIZES, 0, found, count);
+    CHECK(pieces_agree(whole, members, &result, found, count));
+    result = pieces_scan(text, NULL, 0, sizes[0] * text.length / 24, found, count);
+    CHECK(pieces_agree(whole, members, &result, found, count));
+}
 
 /* What another parser says of a JSON text. */
 enum opinion {

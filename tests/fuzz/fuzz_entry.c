@@ -115,11 +115,13 @@ static void check_ours(struct text body)
     struct entry entry;
     struct problem problem;
     struct envelope envelope;
-    if (event_read(body, &event, &problem) != EVENT_READ)
+    struct body whole = body_of(body);
+    const size_t room = body.length * 7 % 1000;
+    if (event_read(&whole, &event, &problem) != EVENT_READ)
         return;
     memset(&envelope, 0, sizeof envelope);
-    envelope_identify(&envelope, &event, body);
-    CHECK(envelope_build(&envelope, &event, api, event.time));
+    CHECK(envelope_identify(&envelope, &event, &whole, &problem));
+    CHECK(envelope_build(&envelope, &event, api, event.time, room));
     CHECK(entry_is_name(envelope.name));
     size_t offset = envelope.head.length;
     CHECK(buffer_append(&envelope.head, body.data, body.length) &&

@@ -69,7 +69,8 @@ static void check_string(struct text value)
     CHECK(buffer_append_string(&object, "}"));
     /* What is not UTF-8 cannot be a string; where it is one, it is the same. */
     if (scan(object.data, object.length, &member, 1).verdict == SCAN_VALID) {
-        CHECK(scan_decode(&member, &back));
+        const struct text raw = {object.data + member.offset, member.length};
+        CHECK(scan_decode(member.type, raw, &back));
         CHECK(back.length == value.length);
         CHECK(value.length == 0 || memcmp(back.data, value.data, value.length) == 0);
     }
@@ -91,7 +92,9 @@ static void check_rejection(const uint8_t *data, size_t size)
                                     .query_string = lines[2],
                                     .request_uri = lines[3],
                                     .content_type = lines[4]};
-    CHECK(rejection_build(&request, &problem, 0, &head, name));
+    const struct body body = body_of((struct text){(const char *)data, size});
+    struct problem none;
+    CHECK(rejection_build(&request, &body, &problem, 0, &head, name, &none));
     int newlines = 0;
     for (size_t i = 0; i < head.length; i++) {
         newlines += head.data[i] == '\n';

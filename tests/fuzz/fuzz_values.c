@@ -35,8 +35,9 @@ static void compare_values(const char *json, size_t length)
     memset(members, 0, sizeof members);
     for (size_t i = 0; i < PATHS; i++)
         members[i].path = paths[i];
-    if (scan(json, length, members, PATHS).verdict != SCAN_VALID ||
-        memmem(json, length, "\\u0000", 6) != NULL)
+    struct scan_result result = scan(json, length, members, PATHS);
+    check_in_pieces((struct text){json, length}, &result, members, PATHS);
+    if (result.verdict != SCAN_VALID || memmem(json, length, "\\u0000", 6) != NULL)
         return;
     struct json_tokener *tokener = json_tokener_new_ex(SCAN_DEPTH_MAX + 2);
     struct json_object *root = json_tokener_parse_ex(tokener, json, (int)length);
@@ -51,7 +52,8 @@ static void compare_values(const char *json, size_t length)
         if (members[i].type != SCAN_STRING)
             continue;
         struct buffer decoded = BUFFER_INIT;
-        CHECK(scan_decode(&members[i], &decoded));
+        CHECK(scan_decode(members[i].type,
+                          (struct text){json + members[i].offset, members[i].length}, &decoded));
         CHECK(decoded.length == (size_t)json_object_get_string_len(value));
         CHECK(decoded.length == 0 ||
               memcmp(decoded.data, json_object_get_string(value), decoded.length) == 0);

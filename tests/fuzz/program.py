@@ -64,6 +64,10 @@ def make_case(rng):
         lambda: documents(identifier), lambda: shipment(identifier), lambda: b"{}",
         lambda: rng.randbytes(rng.randrange(100))])
     body = mutate(rng, source())
+    if rng.random() < 0.2:  # around what is kept in memory, and well beyond
+        size = rng.choice([131072, 262144, 400_000]) + rng.randrange(-300, 300)
+        at = rng.choice([body.find(b" "), len(body), rng.randrange(len(body) + 1)])
+        body = mutate(rng, body[:at] + b" " * (size - len(body)) + body[at:])
     environment = {"REQUEST_METHOD": rng.choice(["POST"] * 6 + ["PUT", "GET", "HEAD", "", text(rng)]),
                    "AUTH_TYPE": "Basic", "CONTENT_LENGTH": str(len(body)),
                    "TRADECLOUD_MIN_FREE": "0"}
