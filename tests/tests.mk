@@ -109,9 +109,10 @@ fuzz: proof-deps $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook ## fuz
 	    xargs -P "$$(nproc)" -I'{}' tests/fuzz/fuzz '{}' $(TIME)
 
 # What programs that are larger and slower than ours, and linked to libraries, cannot do: link none,
-# run in 10 MB or 40 MB, let 200 requests take turns within seconds; and what builds them by itself.
+# run in 4 MB, 10 MB or 40 MB, let 200 requests take turns within seconds; and what builds them by itself.
 SLOWED = --deselect tests/system/test_syscalls.py::test_links_no_libraries \
     --deselect tests/system/test_syscalls.py::test_memory_runs_out \
+    --deselect tests/system/test_large.py::test_memory \
     --deselect tests/system/test_spool_list.py::test_memory_of_a_long_list \
     --deselect tests/system/test_fetch_many.py::test_two_hundred_at_once \
     --deselect tests/system/test_fetch_many.py::test_too_many_to_wait \
