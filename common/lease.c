@@ -1,6 +1,7 @@
 #include "lease.h"
 
-#include <dirent.h>
+#include "stream.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -329,19 +330,15 @@ void lease_release(const struct leases *leases, const struct subject *subject)
 
 void lease_sweep(struct leases *leases)
 {
-    int fd = openat(leases->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (directory == NULL) {
-        if (fd >= 0)
-            (void)close(fd);
-        return;
-    }
-    for (const struct dirent *found = readdir(directory); found != NULL;
-         found = readdir(directory)) {
+    const struct dirent *found;
+    DIR *directory = stream_open(leases->directory);
+    while (directory != NULL && (found = stream_next(directory)) != NULL) {
         struct link link;
         if (strncmp(found->d_name, "runner-", 7) == 0 && set_name(&link, found->d_name) &&
             look_at(leases, &link) == DEAD && link.status.st_nlink == 1)
             (void)unlinkat(leases->directory, link.name, 0);
     }
-    (void)closedir(directory);
+    /* What could not be listed is left for the next time. */
+    if (directory != NULL)
+        (void)closedir(directory);
 }

@@ -1,8 +1,8 @@
 #include "runner.h"
 
+#include "stream.h"
 #include "timestamp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,18 +15,15 @@
  * again. */
 static void list(struct runner *runner, int directory, void (*each)(struct runner *, const char *))
 {
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    if (stream == NULL) {
-        runner->recover = true;
-        if (fd >= 0)
-            (void)close(fd);
-        return;
-    }
-    for (const struct dirent *found = readdir(stream); found != NULL; found = readdir(stream))
+    const struct dirent *found;
+    DIR *stream = stream_open(directory);
+    while (stream != NULL && (found = stream_next(stream)) != NULL)
         if (found->d_name[0] != '.')
             each(runner, found->d_name);
-    (void)closedir(stream);
+    if (stream == NULL || errno != 0)
+        runner->recover = true;
+    if (stream != NULL)
+        (void)closedir(stream);
 }
 
 /* --- leases of dead runners --- */

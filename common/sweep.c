@@ -3,9 +3,9 @@
 #include "attempt.h"
 #include "entry.h"
 #include "names.h"
+#include "stream.h"
 #include "timestamp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -46,8 +46,10 @@ static void clear(struct findings *findings, const char *path, int directory, co
                      strerror(errno));
 }
 
-static void sweep_one(struct findings *findings, int directory, const char *name, int64_t now)
+static void sweep_one(struct findings *findings, const struct spool *spool, int directory,
+                      const char *name, int64_t now)
 {
+    (void)spool;
     const char *path = spool_state_name(SPOOL_TMP);
     int64_t age;
     if (!is_temporary(name, 32) || !find_age(directory, name, now, &age))
@@ -82,38 +84,33 @@ static void sweep_attempt(struct findings *findings, const struct spool *spool, 
                         : "its entry is gone, done or rejected");
 }
 
-static DIR *open_stream(int directory)
-{
-    int fd = directory < 0 ? -1 : openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    if (stream == NULL && fd >= 0)
-        (void)close(fd);
-    return stream;
-}
+/* Sweep all of the directory `path` with `each`. */
+typedef void sweep_file(struct findings *findings, const struct spool *spool, int directory,
+                        const char *name, int64_t now);
 
-static bool is_dots(const char *name)
+static void sweep(struct findings *findings, const struct spool *spool, int directory,
+                  const char *path, int64_t now, sweep_file *each)
 {
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+    const struct dirent *found;
+    if (directory < 0)
+        return;
+    DIR *stream = stream_open(directory);
+    while (stream != NULL && (found = stream_next(stream)) != NULL)
+        each(findings, spool, directory, found->d_name, now);
+    if (stream == NULL || errno != 0)
+        findings_add(findings, FINDING_PROBLEM, path, NULL, "it cannot be listed: %s",
+                     strerror(errno));
+    if (stream != NULL)
+        (void)closedir(stream);
 }
 
 void sweep_temporary(struct findings *findings, const struct spool *spool, int64_t now)
 {
-    const struct dirent *found;
-    DIR *stream = open_stream(spool->directories[SPOOL_TMP]);
-    while (stream != NULL && (found = readdir(stream)) != NULL)
-        if (!is_dots(found->d_name))
-            sweep_one(findings, spool->directories[SPOOL_TMP], found->d_name, now);
-    if (stream != NULL)
-        (void)closedir(stream);
+    sweep(findings, spool, spool->directories[SPOOL_TMP], spool_state_name(SPOOL_TMP), now,
+          sweep_one);
 }
 
 void sweep_attempts(struct findings *findings, const struct spool *spool, int attempts, int64_t now)
 {
-    const struct dirent *found;
-    DIR *stream = open_stream(attempts);
-    while (stream != NULL && (found = readdir(stream)) != NULL)
-        if (!is_dots(found->d_name))
-            sweep_attempt(findings, spool, attempts, found->d_name, now);
-    if (stream != NULL)
-        (void)closedir(stream);
+    sweep(findings, spool, attempts, ATTEMPT_DIRECTORY, now, sweep_attempt);
 }

@@ -282,6 +282,23 @@ def test_prune_forgets_receipts(operated):
     assert set(os.listdir(received)) == {"order_new", "foreign", "order_file"}
 
 
+def test_prune_keeps_receipts_in_doubt(operated):
+    """A link stays if a directory does not tell whether the entry is there."""
+    received = operated.path / "state" / "received"
+    received.mkdir(parents=True)
+    time, link = operated.put(1, state="failed").removesuffix(".json").split("_", 1)
+    (received / link).symlink_to(time)
+    os.utime(received / link, (OLD, OLD), follow_symlinks=False)
+    hand_over(operated.path / "state")
+    for path in (operated.path / "state", received):
+        path.chmod(0o700)
+    # What is asked first is the directory itself.
+    prefix = ["strace", "-o", "/dev/null", "-P", operated.path / "failed", "-e",
+              "trace=newfstatat", "-e", "inject=newfstatat:error=EIO:when=2+"]
+    assert operated.call("prune", "--older-than", "30d", "--force", prefix=prefix).returncode == 0
+    assert os.listdir(received) == [link]
+
+
 # --- who does it, and with which names ---
 
 

@@ -333,6 +333,17 @@ def test_check_that_cannot_sweep(operated):
     assert "cannot be removed: Permission denied" in done.stdout and "new/foreign" in done.stdout
 
 
+@pytest.mark.parametrize("directory", ["tmp", "attempts"])
+def test_check_that_cannot_list(operated, directory):
+    """Not to have seen all is a problem."""
+    operated.remember(operated.put(1))
+    prefix = ["strace", "-o", "/dev/null", "-P", operated.path / directory, "-e",
+              "trace=getdents64", "-e", "inject=getdents64:error=EIO:when=1"]
+    done = operated.call("check", prefix=prefix)
+    assert done.returncode == CONFIGURATION
+    assert done.stdout == f"problem\t{directory}\tit cannot be listed: Input/output error\n"
+
+
 def test_check_sweeps_attempts(operated):
     """What is remembered of entries that are not to be consumed any more."""
     names = {state: operated.put(number, state=state)
