@@ -261,7 +261,6 @@ static void look_again(struct runner *runner, int64_t now)
     if (now >= runner->rescan_at) {
         runner->rescan_at = now + RUNNER_RESCAN;
         runner->recover = true;
-        claim_read_failed(runner);
         claim_rescan(runner);
     }
     if (runner->recover && now >= runner->recover_at) {

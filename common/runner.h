@@ -83,7 +83,9 @@ struct runner {
     struct subject_table skipped;  /* by the present walk: an older entry of that subject waits */
     struct subject_table passed;   /* in the windows behind that were left */
     struct subject_table foreign;  /* held by others: when to ask again */
-    struct subject_table failed;   /* of which an entry is in failed/; with strict_order only */
+    struct subject_table failed;   /* of which an entry is in failed/; with strict_order only: */
+    struct stat failed_status;     /* of that directory, before it was last read */
+    int64_t failed_read;           /* and when that was, in seconds of its file system's clock */
     struct subject_table orphaned; /* taken over from dead runners, whose claims are to return */
     struct subject_table reported; /* odd names */
     bool unsynced[SPOOL_STATES];
@@ -115,9 +117,6 @@ void claim_all(struct runner *runner);
 
 /* Look at all of new/ again from its beginning. */
 void claim_rescan(struct runner *runner);
-
-/* With strict_order: look at what is in failed/. */
-void claim_read_failed(struct runner *runner);
 
 /* Whether entries of this type are to be run. */
 bool claim_wants(const struct runner *runner, const struct entry *entry);

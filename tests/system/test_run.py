@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import signal
 import subprocess
 import time
 
@@ -237,6 +238,47 @@ def test_strict_order(consumed):
     (consumed.path / "failed" / name_of(1)).rename(consumed.path / "new" / name_of(1))
     assert consumed.run("--strict-order").returncode == 0
     assert consumed.starts()[-3:] == ["m1", "m3", "m5"]
+
+
+def test_strict_order_of_one_subject(consumed):
+    """What comes next of the subject is held back, too, when nothing else is to be done first."""
+    consumed.fill(3, 1)
+    assert consumed.run("--strict-order", script='test $CE_ID != m0 || exit 65').returncode == 65
+    assert consumed.starts() == ["m0"]
+    consumed.put(7, subject="T")
+    assert consumed.run("--strict-order", script='test $CE_ID != m0 || exit 65').returncode == 65
+    assert consumed.starts() == ["m0", "m7"]
+
+
+def test_strict_order_among_runners(consumed):
+    """One that another runner has given up holds its subject back at once; and not any more as soon as
+    it is retried."""
+    script = 'test $CE_ID$SPOOL_ATTEMPT != m11 || { while [ -e $record.wait ]; do sleep 0.1; done; exit 65; }'
+    wait = consumed.place / "record.wait"
+    wait.touch()
+    consumed.put(1)
+    runners = [consumed.start("--watch", "--strict-order", script=script, log="log0")]
+    wait_until(consumed.starts)
+    consumed.put(2, subject="T")
+    runners.append(consumed.start("--watch", "--strict-order", script=script, log="log1"))
+    wait_until(lambda: len(consumed.records()) == 3)
+    consumed.put(3)
+    runners[0].send_signal(signal.SIGTERM)
+    wait.unlink()
+    assert runners[0].wait(20) == 0
+    consumed.put(4, subject="T")
+    wait_until(lambda: "m4" in consumed.starts())
+    time.sleep(2.5)  # in which the other runner would ask for the lease of S again
+    assert consumed.starts() == ["m1", "m2", "m4"]
+    failed = consumed.path / "failed" / name_of(1)
+    os.utime(failed)
+    (consumed.path / "attempts" / name_of(1)).unlink()
+    consumed.record.write_text("")
+    failed.rename(consumed.path / "new" / name_of(1))
+    wait_until(lambda: len(consumed.starts()) >= 1)
+    assert consumed.starts()[0] == "m1"
+    runners[1].terminate()
+    assert runners[1].wait(20) == 0
 
 
 def test_types(consumed):

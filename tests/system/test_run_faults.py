@@ -97,6 +97,36 @@ def test_orphan_of_a_killed_runner(consumed):
     assert second.wait(10) == 0
 
 
+@pytest.mark.parametrize("directory, when", [("work", "5"), ("leases", "1")])
+def test_claims_that_cannot_be_listed(consumed, directory, when):
+    """They are looked for again: a claim that nobody has seen would wait for an hour."""
+    names = [consumed.put(n) for n in range(2)]
+    consumed.run(argv=["sh", "-c", "kill -9 $PPID; sleep 9"])
+    assert consumed.where() == {names[0]: "work", names[1]: "new"}
+    command = consumed.command()
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-o", "/dev/null", "-P", consumed.path / directory, "-e", "trace=getdents64",
+        "-e", f"inject=getdents64:error=EIO:when={when}"]
+    done = subprocess.run(command, env=consumed.environment(), capture_output=True, timeout=60)
+    assert done.returncode == 0, done
+    assert consumed.where() == dict.fromkeys(names, "done")
+
+
+@pytest.mark.parametrize("call", ["getdents64", "openat", "newfstatat,fstat"])
+def test_strict_order_that_cannot_be_kept(consumed, call):
+    """Without knowing what is in failed/, nothing is run."""
+    consumed.put(1, state="failed")
+    later = consumed.put(2)
+    when = "1" if call != "openat" else "2"
+    command = consumed.command("--strict-order")
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-o", "/dev/null", "-P", consumed.path / "failed", "-e", f"trace={call}",
+        "-e", f"inject={call}:error=EIO:when={when}"]
+    done = subprocess.run(command, env=consumed.environment(), capture_output=True, timeout=60)
+    assert done.returncode == 74, done
+    assert consumed.starts() == [] and consumed.where()[later] == "new"
+
+
 def test_stopped_runner(consumed):
     """It is not dead, and nobody takes from it what it has."""
     names = [consumed.put(n) for n in range(2)]
