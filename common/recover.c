@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,15 +84,11 @@ static bool is_dead_claim(struct runner *runner, const char *name, const struct 
 static bool count(struct runner *runner, const char *name, struct attempt *attempt, int64_t *wait,
                   struct problem *problem)
 {
-    uint64_t random = 0;
     if (!attempt_read(runner->attempts_directory, name, attempt, problem))
         return false;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = 0;
     attempt->attempts++;
     attempt->failures++;
-    *wait = attempt_delay(attempt->attempts, random);
-    attempt->retry = timestamp_now() + *wait;
+    *wait = attempt_put_off(attempt);
     (void)snprintf(attempt->error, sizeof attempt->error,
                    "whoever had claimed it died or went away while it was in work/");
     return attempt_write(&runner->spool, runner->attempts_directory, name, attempt, problem);

@@ -4,6 +4,7 @@
 #include "entry.h"
 #include "names.h"
 #include "stream.h"
+#include "temporary.h"
 #include "timestamp.h"
 
 #include <errno.h>
@@ -11,18 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const char digits[] = "0123456789";
-static const char hex[] = "0123456789abcdef";
-
-/* <process>.<hexadecimal>: as spool.c (32 digits) and, behind a dot, attempt.c (16) name them. */
-static bool is_temporary(const char *name, size_t wanted)
-{
-    size_t length = strspn(name, digits);
-    const char *random = name + length + 1;
-    return length > 0 && name[length] == '.' && strspn(random, hex) == wanted &&
-           random[wanted] == '\0';
-}
 
 /* Whether it is a regular file; then its age. What is gone meanwhile is none, and no finding. */
 static bool find_age(int directory, const char *name, int64_t now, int64_t *age)
@@ -52,9 +41,9 @@ static void sweep_one(struct findings *findings, const struct spool *spool, int 
     (void)spool;
     const char *path = spool_state_name(SPOOL_TMP);
     int64_t age;
-    if (!is_temporary(name, 32) || !find_age(directory, name, now, &age))
+    if (!temporary_is_name(name) || !find_age(directory, name, now, &age))
         findings_add(findings, FINDING_PROBLEM, path, name,
-                     "it is no file of tradecloud-webhook, and left alone");
+                     "it is no file of ours, and left alone");
     else if (age > SWEEP_AGE)
         clear(findings, path, directory, name, "it was left behind by a process that was killed");
 }
@@ -74,14 +63,11 @@ static void sweep_attempt(struct findings *findings, const struct spool *spool, 
                           const char *name, int64_t now)
 {
     int64_t age;
-    bool temporary = name[0] == '.' && is_temporary(name + 1, 16);
-    if ((!temporary && !entry_is_name(name)) || !find_age(directory, name, now, &age))
+    if (!entry_is_name(name) || !find_age(directory, name, now, &age))
         findings_add(findings, FINDING_PROBLEM, ATTEMPT_DIRECTORY, name,
                      "it is no file of tradecloud-spool, and left alone");
-    else if (age > SWEEP_AGE && (temporary || !is_needed(spool, name)))
-        clear(findings, ATTEMPT_DIRECTORY, directory, name,
-              temporary ? "it was left behind by a process that was killed"
-                        : "its entry is gone, done or rejected");
+    else if (age > SWEEP_AGE && !is_needed(spool, name))
+        clear(findings, ATTEMPT_DIRECTORY, directory, name, "its entry is gone, done or rejected");
 }
 
 /* Sweep all of the directory `path` with `each`. */

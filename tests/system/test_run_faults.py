@@ -259,6 +259,22 @@ def test_odd_files(consumed):
     assert consumed.where()[name_of(13)] == "work"
 
 
+@pytest.mark.parametrize("kind", ["socket", "pipe", "link", "directory", "unreadable"])
+def test_odd_attempts(consumed, kind):
+    """What is no file, or may not be read, is nothing that is remembered, and stops nobody."""
+    names = [consumed.put(1), consumed.put(2, subject="T")]
+    path = consumed.path / "attempts" / names[0]
+    path.parent.mkdir()
+    path.parent.chmod(0o2770)
+    with socket.socket(socket.AF_UNIX) as listener:
+        {"socket": lambda: listener.bind(str(path)), "pipe": lambda: os.mkfifo(path),
+         "link": lambda: path.symlink_to(consumed.path / "new" / names[1]), "directory": path.mkdir,
+         "unreadable": lambda: path.touch(0)}[kind]()
+    run("chown", "-h", "www-data:www-data", path.parent)
+    assert consumed.run().returncode == 0
+    assert consumed.where() == dict.fromkeys(names, "done")
+
+
 def test_replaced_after_it_was_looked_at(consumed):
     """A name whose file changes is judged anew."""
     process = consumed.start("--watch", "--jobs", 1, script="sleep 0.5")
