@@ -54,7 +54,7 @@ static void parse(const char *content, struct attempt *attempt)
     if (!timestamp_parse(find_line(content, "retry"), &attempt->retry))
         attempt->retry = 0;
     for (size_t i = 0; i < error.length && i + 1 < sizeof attempt->error; i++) {
-        bool printable = error.data[i] >= 0x20 && error.data[i] < 0x7f;
+        bool printable = (unsigned char)error.data[i] >= 0x20 && error.data[i] != 0x7f;
         attempt->error[i] = '?';
         if (printable)
             attempt->error[i] = error.data[i];

@@ -38,7 +38,7 @@ struct attempt {
     unsigned attempts; /* how often the consumer was started for it, or was to be */
     unsigned failures; /* those of them that count: no exit 75, no time-out, no stop from outside */
     int64_t retry;     /* not to be tried before (timestamp_now() of the host that wrote it) */
-    char error[ATTEMPT_ERROR_SIZE]; /* of the last attempt: printable ASCII */
+    char error[ATTEMPT_ERROR_SIZE]; /* of the last attempt: without control characters */
 };
 
 /*

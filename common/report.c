@@ -12,18 +12,29 @@ static void write_line(struct runner *runner, struct log_line *line)
     log_write(line);
 }
 
+/* What it says is escaped where it is shown. */
+static void copy_line(const struct job *job, char line[JOB_LINE_MAX + 1])
+{
+    for (size_t i = 0; i < job->line_length; i++) {
+        unsigned char byte = (unsigned char)job->line[i];
+        bool blank = byte == '\t' || byte == '\r';
+        line[i] = byte >= 0x20 && byte != 0x7f ? job->line[i] : blank ? ' ' : '?';
+    }
+    line[job->line_length] = '\0';
+}
+
 void report_error(const struct job *job, int64_t timeout, char *text, size_t size)
 {
-    char line[2 * JOB_LINE_MAX];
+    char line[JOB_LINE_MAX + 1];
     const char *separator = job->line_length > 0 ? ": " : "";
-    (void)log_escape((struct text){job->line, job->line_length}, line, sizeof line);
+    copy_line(job, line);
     if (job->timed_out)
-        (void)snprintf(text, size, "no end within %lld s%s%.400s", (long long)(timeout / 1000),
+        (void)snprintf(text, size, "no end within %lld s%s%s", (long long)(timeout / 1000),
                        separator, line);
     else if (WIFSIGNALED(job->status))
-        (void)snprintf(text, size, "signal %d%s%.400s", WTERMSIG(job->status), separator, line);
+        (void)snprintf(text, size, "signal %d%s%s", WTERMSIG(job->status), separator, line);
     else
-        (void)snprintf(text, size, "exit %d%s%.400s", WEXITSTATUS(job->status), separator, line);
+        (void)snprintf(text, size, "exit %d%s%s", WEXITSTATUS(job->status), separator, line);
 }
 
 static const char *outcome_of(const struct job *job)

@@ -91,10 +91,16 @@ def test_done(consumed):
     assert consumed.entries("leases") == [] and consumed.entries("attempts") == []
 
 
+def unescape(value):
+    """A value of the log, as it was: escaped once."""
+    return value.encode().decode("unicode_escape").encode("latin-1").decode()
+
+
 @pytest.mark.parametrize("script, outcome, count, error", [
     ("echo bad data >&2; exit 65", "failed", 1, "exit 65: bad data"),
     ("exit 1", "failed", 2, "exit 1"),
-    ("printf 'one\\ntw\\033o' >&2; exit 255", "failed", 2, "exit 255: tw\\x1bo"),
+    ("printf 'one\\ntw\\033o' >&2; exit 255", "failed", 2, "exit 255: tw?o"),
+    ("printf 'say \"é\" \\\\ \t!\\r\\n' >&2; exit 3", "failed", 2, 'exit 3: say "é" \\  ! '),
 ])
 def test_given_up(consumed, script, outcome, count, error):
     name = consumed.put(1)
@@ -105,6 +111,7 @@ def test_given_up(consumed, script, outcome, count, error):
     assert attempt["attempts"] == attempt["failures"] == str(count)
     assert attempt["error"] == error
     assert done.lines[-2]["outcome"] == outcome
+    assert unescape(done.lines[-2]["reason"]) == error
     assert [r[3] for r in consumed.records() if r[0] == "start"] == ["1", "2"][:count]
 
 

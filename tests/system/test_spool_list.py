@@ -48,6 +48,17 @@ def test_list_of_what_failed(operated):
     assert operated.rows("list", "failed")[0][6] == "?[2J"
 
 
+def test_notes_are_escaped_once(operated):
+    """In JSON, a note is what the command wrote."""
+    name = operated.put(1, state="failed")
+    note = 'exit 1: say "é" C:\\new'
+    operated.remember(name, error=note)
+    assert operated.rows("list", "failed")[0][6] == 'exit 1: say "é" C:\\\\new'
+    assert json.loads(operated.good("list", "--json", "failed")[0])["note"] == note
+    operated.write("attempts", name, b"attempts 1\nerror \xff\xc3\n")
+    assert json.loads(operated.good("list", "--json", "failed")[0])["note"] == "\xff\xc3"
+
+
 def test_list_of_what_was_rejected(operated):
     name = operated.put_rejection(1)
     event = operated.put(1, state="rejected")

@@ -383,9 +383,8 @@ def test_check_of_entries(operated, state):
     before = operated.where()
     status, found = findings(operated)
     expected = {*odd["name"], *odd["kind"], *odd["content"], *odd["unreadable"]}
-    assert status == CONFIGURATION and len({where for _, where in found}) == len(expected)
-    for name in odd["kind"] + odd["content"] + odd["unreadable"]:
-        assert ("problem", f"{state}/{name}") in found
+    assert status == CONFIGURATION
+    assert set(found) == {("problem", f"{state}/{name}") for name in expected}
     assert operated.where() == before
 
 
