@@ -388,7 +388,8 @@ static bool fill(struct runner *runner, struct window *window, const char *after
 static void restart_behind(struct runner *runner)
 {
     runner->behind.count = 0;
-    runner->behind_done = runner->behind_stale = false;
+    runner->behind_done = runner->behind_stale = runner->behind_walking = false;
+    runner->behind_waiting = runner->behind_blocked = 0;
     subject_table_clear(&runner->passed);
     memcpy(runner->behind.last, runner->front.last, sizeof runner->behind.last);
     runner->behind.complete = runner->front.complete;
@@ -415,26 +416,37 @@ static bool leave(struct runner *runner)
     return true;
 }
 
-/* Everything in front waits: look behind it, window by window. That takes long if there is much: no
- * more than a tenth of the time is spent so. */
+/* Everything in front waits: look behind it, window by window, one at a time, as all of them can take
+ * minutes, in which leases are to be renewed. No more than a tenth of the time is spent so. */
 static void look_behind(struct runner *runner)
 {
     int64_t started = timestamp_monotonic();
+    const uint64_t waiting = runner->waiting;
+    const uint64_t blocked = runner->blocked;
     if (started < runner->behind_at) {
         look_later(runner, runner->behind_at);
         return;
     }
-    if (runner->behind_stale)
-        restart_behind(runner);
-    while (!runner->behind_done) {
-        window_filter(&runner->behind, walk_behind, runner);
-        if (runner->active == runner->options->jobs || runner->halt)
-            return;
-        if (runner->behind.complete || !leave(runner) ||
-            !fill(runner, &runner->behind, runner->behind.last))
-            runner->behind_done = true;
+    if (!runner->behind_walking) {
+        runner->behind_spent = 0;
+        if (runner->behind_stale)
+            restart_behind(runner);
     }
-    runner->behind_at = started + (timestamp_monotonic() - started) * 10;
+    runner->behind_walking = false;
+    window_filter(&runner->behind, walk_behind, runner);
+    if (runner->active == runner->options->jobs || runner->halt)
+        return;
+    runner->behind_waiting += runner->waiting - waiting;
+    runner->behind_blocked += runner->blocked - blocked;
+    runner->behind_done = runner->behind.complete || !leave(runner) ||
+                          !fill(runner, &runner->behind, runner->behind.last);
+    runner->behind_walking = runner->look = !runner->behind_done;
+    int64_t ended = timestamp_monotonic();
+    runner->behind_spent += ended - started;
+    if (runner->behind_done)
+        runner->behind_at = ended + 9 * runner->behind_spent;
+    runner->waiting = waiting;
+    runner->blocked = blocked;
 }
 
 void claim_all(struct runner *runner)
@@ -445,10 +457,16 @@ void claim_all(struct runner *runner)
     subject_table_clear(&runner->skipped);
     look_at_failed(runner);
     window_filter(&runner->front, walk_front, runner);
-    if (runner->active == runner->options->jobs || runner->halt || runner->front.complete)
+    if (runner->active == runner->options->jobs || runner->halt || runner->front.complete) {
+        runner->behind_walking = false;
         return;
-    if (runner->front.count < WINDOW_SIZE / 2)
+    }
+    if (runner->front.count < WINDOW_SIZE / 2) {
         claim_rescan(runner);
-    else if (!runner->behind_done || runner->behind_stale)
+        return;
+    }
+    if (!runner->behind_done || runner->behind_stale)
         look_behind(runner);
+    runner->waiting += runner->behind_waiting;
+    runner->blocked += runner->behind_blocked;
 }

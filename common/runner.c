@@ -258,7 +258,7 @@ static int64_t next_deadline(const struct runner *runner)
 
 static void look_again(struct runner *runner, int64_t now)
 {
-    if (now >= runner->rescan_at) {
+    if (now >= runner->rescan_at && !runner->behind_walking) {
         runner->rescan_at = now + RUNNER_RESCAN;
         runner->recover = true;
         claim_rescan(runner);

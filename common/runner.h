@@ -74,11 +74,14 @@ struct runner {
     struct leases leases;
     struct job *jobs; /* twice options->jobs: while one is made durable, the next is claimed */
     unsigned job_count;
-    unsigned active;               /* claimed, running or ended: options->jobs at most */
-    struct window front;           /* the oldest entries */
-    struct window behind;          /* more of them, where those in front wait */
-    bool behind_done;              /* nothing can be run behind, until that changes: */
-    bool behind_stale;             /* it is to be looked at from its beginning */
+    unsigned active;      /* claimed, running or ended: options->jobs at most */
+    struct window front;  /* the oldest entries */
+    struct window behind; /* more of them, where those in front wait */
+    bool behind_done;     /* nothing can be run behind, until that changes: */
+    bool behind_stale;    /* it is to be looked at from its beginning, */
+    bool behind_walking;  /* but not before the present walk has come to its end */
+    int64_t behind_spent; /* milliseconds, on this walk */
+    uint64_t behind_waiting, behind_blocked; /* in what this walk has seen */
     struct subject_table held;     /* subjects of which it has the lease: when they may go on */
     struct subject_table skipped;  /* by the present walk: an older entry of that subject waits */
     struct subject_table passed;   /* in the windows behind that were left */

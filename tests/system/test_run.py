@@ -369,6 +369,47 @@ def test_more_that_wait_than_a_window_holds(consumed):
     assert process.wait(20) == 0
 
 
+def put_many(consumed, first, count):
+    """Entries of another type, as names of one file."""
+    one = consumed.path / "new" / name_of(first, kind="shipment")
+    one.write_bytes(content("m", "many", kind="shipment"))
+    one.chmod(0o640)
+    hand_over(one)
+    for n in range(first + 1, first + count):
+        os.link(one, one.parent / name_of(n, kind="shipment"))
+
+
+def test_looks_up_between_windows(consumed):
+    """To look at all that waits can take minutes, in which signals are heard and leases renewed."""
+    put_many(consumed, 0, 40000)
+    trace = consumed.place / "trace"
+    done = consumed.run("--type", "*.order.*", prefix=["strace", "-f", "-o", trace, "-e",
+                                                       "trace=getdents64,poll"])
+    assert done.returncode == 0
+    listed = [0]
+    for line in trace.read_text().splitlines():
+        if " poll(" in line:
+            listed.append(0)
+        elif line.endswith(" = 0"):
+            listed[-1] += 1
+    # A window needs new/ once and work/ twice. When it starts, there are two, and three more.
+    assert sum(listed) >= 15 and max(listed) <= 9, listed
+
+
+def test_what_waits_far_behind_is_not_forgotten(consumed):
+    """Whatever is looked at after it, the end of the run tells that others have it."""
+    put_many(consumed, 0, 12000)
+    consumed.put(20000, subject="foreign")
+    put_many(consumed, 30000, 20000)
+    consumed.put(60000, subject="own")
+    first = consumed.start("--watch", "--type", "*.order.*", script="sleep 99")
+    wait_until(consumed.starts)
+    done = consumed.run("--type", "*.order.*")
+    assert done.returncode == 75 and done.lines[-1]["waiting"] == "1"
+    assert consumed.starts() == ["m20000", "m60000"]
+    first.kill()
+
+
 def test_progress_on_a_terminal(consumed):
     consumed.fill(30, 30)
     terminal, end = pty.openpty()
