@@ -1,6 +1,7 @@
 #include "lease.h"
 
 #include "stream.h"
+#include "timestamp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +84,10 @@ static bool fill(struct leases *leases)
     ssize_t written = write(leases->fd, content, (size_t)length);
     if (written >= 0 && written != length)
         errno = ENOSPC;
-    return written == length && fsync(leases->fd) == 0 && fstat(leases->fd, &leases->own) == 0;
+    if (written != length || fsync(leases->fd) != 0 || fstat(leases->fd, &leases->own) != 0)
+        return false;
+    leases->ahead = timestamp_of(leases->own.st_mtim) - timestamp_monotonic();
+    return true;
 }
 
 bool lease_open(struct leases *leases, int directory, struct problem *problem)
@@ -118,8 +122,14 @@ void lease_close(struct leases *leases)
 
 bool lease_renew(struct leases *leases)
 {
-    return futimens(leases->fd, NULL) == 0 && fstat(leases->fd, &leases->own) == 0 &&
-           leases->own.st_nlink > 0;
+    if (futimens(leases->fd, NULL) != 0 || fstat(leases->fd, &leases->own) != 0)
+        return false;
+    int64_t now = timestamp_monotonic();
+    int64_t ahead = timestamp_of(leases->own.st_mtim) - now;
+    if (ahead - leases->ahead > LEASE_RENEW)
+        leases->jumped = now;
+    leases->ahead = ahead;
+    return leases->own.st_nlink > 0;
 }
 
 /* --- other runners --- */
@@ -154,19 +164,16 @@ static bool is_locked(int fd, bool *locked)
     return true;
 }
 
-static int64_t milliseconds(const struct timespec *time)
-{
-    return (int64_t)time->tv_sec * 1000 + time->tv_nsec / 1000000;
-}
-
 static bool is_dead(struct leases *leases, int fd, const struct link *link)
 {
     bool locked;
     bool here = strcmp(link->holder.boot, leases->boot) == 0;
     if (here && strcmp(link->holder.lock, "lock") == 0 && is_locked(fd, &locked))
         return !locked;
-    return lease_renew(leases) &&
-           milliseconds(&leases->own.st_mtim) - milliseconds(&link->status.st_mtim) > LEASE_AGE;
+    if (!lease_renew(leases) ||
+        (leases->jumped != 0 && timestamp_monotonic() - leases->jumped < LEASE_AGE))
+        return false;
+    return timestamp_of(leases->own.st_mtim) - timestamp_of(link->status.st_mtim) > LEASE_AGE;
 }
 
 /* Opening is what makes NFS ask the server again. */

@@ -39,8 +39,6 @@ void report_error(const struct job *job, int64_t timeout, char *text, size_t siz
 
 static const char *outcome_of(const struct job *job)
 {
-    if (job->lost)
-        return "lost";
     if (job->state == JOB_DONE)
         return "done";
     if (job->state == JOB_FAILED)
@@ -48,10 +46,11 @@ static const char *outcome_of(const struct job *job)
     return job->interrupted ? "returned" : "retry";
 }
 
-void report_job(struct runner *runner, const struct job *job)
+static void write_job(struct runner *runner, const struct job *job, const char *outcome,
+                      const char *reason)
 {
     struct log_line line = LOG_LINE_INIT;
-    log_text(&line, "outcome", text_of(outcome_of(job)));
+    log_text(&line, "outcome", text_of(outcome));
     log_text(&line, "file", text_of(job->name));
     log_text(&line, "subject", job->entry.subject);
     log_number(&line, "attempt", job->attempt.attempts);
@@ -60,11 +59,20 @@ void report_job(struct runner *runner, const struct job *job)
     else
         log_number(&line, "exit", WEXITSTATUS(job->status));
     log_number(&line, "ms", job->ended - job->started);
-    if (job->lost)
-        log_text(&line, "reason", text_of("its lease was lost: another runner goes on with it"));
-    else if (job->state != JOB_DONE)
-        log_text(&line, "reason", text_of(job->attempt.error));
+    log_text(&line, "reason", text_of(reason));
     write_line(runner, &line);
+}
+
+void report_job(struct runner *runner, const struct job *job)
+{
+    write_job(runner, job, outcome_of(job), job->state == JOB_DONE ? NULL : job->attempt.error);
+}
+
+void report_lost(struct runner *runner, const struct job *job)
+{
+    write_job(runner, job, "lost",
+              job->lost ? "its lease was lost: another runner goes on with it"
+                        : "somebody has taken it out of work/ meanwhile");
 }
 
 void report_returned(struct runner *runner, const char *name, const struct entry *entry,

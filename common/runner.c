@@ -326,18 +326,22 @@ static bool sync_ended(struct runner *runner)
     return done && given_up && returned;
 }
 
+/* It may have taken long to come here, so it is asked once more whose the entry is. */
 static void start(struct runner *runner, struct job *job)
 {
     struct problem problem;
-    if (job_start(job, &runner->setting))
+    job->lost = !lease_holds(&runner->leases, &job->subject);
+    if (!job->lost && job_start(job, &runner->setting))
         return;
-    (void)failed("start the command", &problem);
-    report_problem(runner, &problem);
     /* As if it had been stopped at once: not the entry's fault. */
     job->state = JOB_ENDED;
     job->interrupted = true;
     job->status = SIGKILL;
     job->started = job->ended = timestamp_monotonic();
+    if (job->lost)
+        return;
+    (void)failed("start the command", &problem);
+    report_problem(runner, &problem);
     if (!runner->options->watch)
         runner->trouble = EX_OSERR;
 }

@@ -146,6 +146,9 @@ void recover_claims(struct runner *runner);
 /* What became of a job. */
 void report_job(struct runner *runner, const struct job *job);
 
+/* Nothing could become of it, as it is not the runner's any more. */
+void report_lost(struct runner *runner, const struct job *job);
+
 /* What became of the claim of a dead runner. */
 void report_returned(struct runner *runner, const char *name, const struct entry *entry,
                      const struct attempt *attempt, bool given_up);

@@ -78,9 +78,9 @@ static void put_off(struct runner *runner, struct job *job, const struct problem
 
 static void lose(struct runner *runner, struct job *job)
 {
-    job->lost = true;
-    report_job(runner, job);
-    subject_table_remove(&runner->held, &job->subject);
+    report_lost(runner, job);
+    (void)subject_table_put(&runner->held, &job->subject, RUNNER_IDLE);
+    claim_release(runner, &job->subject);
     job_release(job);
     runner->active--;
     runner->look = true;
@@ -134,7 +134,8 @@ void settle_move(struct runner *runner, struct job *job)
     struct problem problem;
     if (timestamp_monotonic() < job->deadline)
         return;
-    if (job->lost || !lease_holds(&runner->leases, &job->subject)) {
+    job->lost = job->lost || !lease_holds(&runner->leases, &job->subject);
+    if (job->lost) {
         lose(runner, job);
         return;
     }

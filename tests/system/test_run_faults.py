@@ -201,6 +201,40 @@ def test_lost_lease(consumed):
     assert hex_of("S") in consumed.entries("leases")
 
 
+def test_lease_lost_before_the_start(consumed):
+    """It took so long to claim the entry that another host has taken over: nothing is started."""
+    name = consumed.put(1)
+    command = consumed.command("--watch")
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-D", "-o", "/dev/null", "-e", "trace=renameat2",
+        "-e", "inject=renameat2:delay_exit=2000000:when=1"]
+    with open(consumed.place / "log", "wb") as log:
+        process = subprocess.Popen(command, stderr=log, env=consumed.environment())
+    consumed.processes.append(process)
+    wait_until(lambda: consumed.where() == {name: "work"})
+    (consumed.path / "leases" / hex_of("S")).unlink()
+    pretend_lease(consumed, "S", 0)
+    wait_until(lambda: any(line["outcome"] == "lost" for line in consumed.log()))
+    assert consumed.starts() == []
+    assert consumed.where() == {name: "work"} and hex_of("S") in consumed.entries("leases")
+    process.terminate()
+    process.wait(10)
+
+
+def test_command_that_moves_its_entry(consumed):
+    """It is told so, what comes after it goes on, and others can have its subject."""
+    names = [consumed.put(n) for n in range(2)]
+    script = f'test $CE_ID != m0 || mv "$SPOOL_FILE" {consumed.path}/failed/'
+    process = consumed.start("--watch", script=script)
+    wait_until(lambda: len(consumed.log()) == 2)
+    assert consumed.where() == {names[0]: "failed", names[1]: "done"}
+    assert [(line["outcome"], line.get("reason")) for line in consumed.log()] == [
+        ("lost", "somebody has taken it out of work/ meanwhile"), ("done", None)]
+    wait_until(lambda: hex_of("S") not in consumed.entries("leases"))
+    process.terminate()
+    assert process.wait(10) == 0
+
+
 def test_claim_of_somebody_else(consumed):
     """A plain rename into work/ is respected, and what comes after it waits."""
     claimed = consumed.put(1)
