@@ -126,8 +126,8 @@ static bool has_beyond_64_bits(struct text json)
     return false;
 }
 
-/* NULL if it is not JSON, as our scanner has it (json-c 0.18, when it is strict, refuses letters beyond
- * ASCII), or json-c could only read it by changing something. */
+/* NULL if it is not JSON, as our scanner has it (json-c 0.18, when it is strict, refuses letters
+ * beyond ASCII), or json-c could only read it by changing something. */
 static struct json_object *parse(struct text json)
 {
     struct json_object *object = NULL;
@@ -275,16 +275,9 @@ static int show(const struct spool *spool, const char *name, bool data)
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, bool *data)
 {
-    static const struct option options[] = {
-        {"data", no_argument, NULL, 'd'}, COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = command_option(argc, argv, help, options)) != -1)
-        if (option == COMMAND_HELP)
-            return command_help(help);
-        else if (option == 'd')
-            *data = true;
-        else
-            return EX_USAGE;
+    int status = command_flag(argc, argv, help, "data", data);
+    if (status != -1)
+        return status;
     return argc == optind ? command_misused(help, "a NAME is needed") : -1;
 }
 

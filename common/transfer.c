@@ -203,16 +203,9 @@ static int retry_all(struct transfer *transfer)
 /* Returns -1 to go on, else the exit status. */
 static int parse_retry(int argc, char **argv, bool *all)
 {
-    static const struct option options[] = {
-        {"all", no_argument, NULL, 'a'}, COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = command_option(argc, argv, retry_help, options)) != -1)
-        if (option == COMMAND_HELP)
-            return command_help(retry_help);
-        else if (option == 'a')
-            *all = true;
-        else
-            return EX_USAGE;
+    int status = command_flag(argc, argv, retry_help, "all", all);
+    if (status != -1)
+        return status;
     if (*all == (argc > optind))
         return command_misused(retry_help, "either NAMEs or --all are needed");
     return -1;
@@ -259,12 +252,10 @@ static int reject(struct transfer *transfer, const char *name)
 
 static int parse_reject(int argc, char **argv)
 {
-    static const struct option options[] = {COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option = command_option(argc, argv, reject_help, options);
-    if (option == COMMAND_HELP)
-        return command_help(reject_help);
-    if (option != -1)
-        return EX_USAGE;
+    bool flag;
+    int status = command_flag(argc, argv, reject_help, NULL, &flag);
+    if (status != -1)
+        return status;
     return argc == optind ? command_misused(reject_help, "a NAME is needed") : -1;
 }
 
