@@ -43,9 +43,9 @@ struct attempt {
 
 /*
  * Read what is remembered of the entry `name`; all is zero if that is nothing. The file may have
- * been written by anybody of the group: what makes no sense in it is zero, too, and so is all if it is
- * no regular file or may not be read, as one such file must not stop everything. Returns false with
- * a problem if it cannot be read.
+ * been written by anybody of the group: what makes no sense in it is zero, too, and so is all if it
+ * is no regular file or may not be read, as one such file must not stop everything. Returns false
+ * with a problem if it cannot be read.
  */
 bool attempt_read(int directory, const char *name, struct attempt *attempt,
                   struct problem *problem);
@@ -66,8 +66,8 @@ void attempt_forget(int directory, const char *name);
  */
 int64_t attempt_delay(unsigned attempts, uint64_t random);
 
-/* Set `retry` so, by chance and the clock. Returns the milliseconds until then, for the clock that does
- * not jump. */
+/* Set `retry` so, by chance and the clock. Returns the milliseconds until then, for the clock that
+ * does not jump. */
 int64_t attempt_put_off(struct attempt *attempt);
 
 #endif

@@ -66,7 +66,8 @@ static void give_pause(struct runner *runner, const struct problem *problem)
 
 /* --- failed/ --- */
 
-/* Returns false, with errno, if it cannot be said whose entry that is. One that is odd is nobody's. */
+/* Returns false, with errno, if it cannot be said whose entry that is. One that is odd is nobody's.
+ * */
 static bool note_failed(struct runner *runner, const char *name)
 {
     struct entry entry;
@@ -95,8 +96,8 @@ static bool read_failed(struct runner *runner)
     return whole;
 }
 
-/* The time of a directory is not exact, so one that is recent, by the clock of its file system, proves
- * nothing. */
+/* The time of a directory is not exact, so one that is recent, by the clock of its file system,
+ * proves nothing. */
 static bool is_unchanged(const struct runner *runner, const struct stat *failed)
 {
     const struct stat *last = &runner->failed_status;
@@ -416,8 +417,8 @@ static bool leave(struct runner *runner)
     return true;
 }
 
-/* Everything in front waits: look behind it, window by window, one at a time, as all of them can take
- * minutes, in which leases are to be renewed. No more than a tenth of the time is spent so. */
+/* Everything in front waits: look behind it, window by window, one at a time, as all of them can
+ * take minutes, in which leases are to be renewed. No more than a tenth of the time is spent so. */
 static void look_behind(struct runner *runner)
 {
     int64_t started = timestamp_monotonic();

@@ -17,8 +17,8 @@
  *     matter, a runner that was only stopped (SIGSTOP) keeps its leases;
  *   - else, or where there are no locks: when it was not renewed for LEASE_AGE. Both times are the
  *     file system's own: that of one's own file, just renewed, is compared with the other's, so the
- *     clocks of hosts need not agree. If that clock has jumped ahead, which is seen by one that does
- *     not jump, nothing is called dead by it until everybody has had time to renew.
+ *     clocks of hosts need not agree. If that clock has jumped ahead, which is seen by one that
+ *     does not jump, nothing is called dead by it until everybody has had time to renew.
  *
  * Taking over the dead lease HEX of the runner S. Several may want to; all of them try to link
  * their own file to the name HEX.S, and link() lets one of them succeed. Nobody else may change HEX

@@ -8,8 +8,8 @@
 
 #include <dirent.h>
 
-/* Begin to list the directory that `directory` is a descriptor of: through one of its own, so that it is
- * read from its beginning, whoever else reads it. Returns NULL with errno. */
+/* Begin to list the directory that `directory` is a descriptor of: through one of its own, so that
+ * it is read from its beginning, whoever else reads it. Returns NULL with errno. */
 DIR *stream_open(int directory);
 
 /* What comes next, but for . and .. themselves; NULL with errno 0 at the end, or with what went
