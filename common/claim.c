@@ -66,8 +66,7 @@ static void give_pause(struct runner *runner, const struct problem *problem)
 
 /* --- failed/ --- */
 
-/* Returns false, with errno, if it cannot be said whose entry that is. One that is odd is nobody's.
- * */
+/* Returns false if it cannot be said whose entry that is. One that is odd is nobody's. */
 static bool note_failed(struct runner *runner, const char *name)
 {
     struct entry entry;
@@ -154,6 +153,7 @@ static bool learn(struct runner *runner, struct slot *slot)
     case ENTRY_GONE:
         return false;
     case ENTRY_FAILED:
+        report_which(state - 1, slot->name, &problem);
         give_pause(runner, &problem);
         return true;
     case ENTRY_ODD:
@@ -214,6 +214,8 @@ static enum entry_verdict open_for(struct runner *runner, const struct slot *slo
     struct subject subject;
     enum entry_verdict verdict =
         entry_open(runner->spool.directories[SPOOL_NEW], slot->name, &job->entry, problem);
+    if (verdict == ENTRY_FAILED)
+        report_which(SPOOL_NEW, slot->name, problem);
     if (verdict != ENTRY_READ)
         return verdict;
     subject_key(&job->entry, slot->name, &subject);

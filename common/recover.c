@@ -1,5 +1,6 @@
 #include "runner.h"
 
+#include "directory.h"
 #include "stream.h"
 #include "timestamp.h"
 
@@ -8,19 +9,32 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
-/* Call `each` for the names in a directory, as it is now. What cannot be read is to be looked at
- * again. */
-static void list(struct runner *runner, int directory, void (*each)(struct runner *, const char *))
+/* All is to be looked at again. A runner that does not watch ends, like one that cannot claim. */
+static void try_later(struct runner *runner, const struct problem *problem)
 {
+    report_problem(runner, problem);
+    runner->recover = true;
+    if (!runner->options->watch)
+        runner->trouble = EX_IOERR;
+}
+
+/* Call `each` for the names in a directory, as it is now. */
+static void list(struct runner *runner, int directory, const char *path,
+                 void (*each)(struct runner *, const char *))
+{
+    struct problem problem;
     const struct dirent *found;
     DIR *stream = stream_open(directory);
     while (stream != NULL && (found = stream_next(stream)) != NULL)
         if (found->d_name[0] != '.')
             each(runner, found->d_name);
-    if (stream == NULL || errno != 0)
-        runner->recover = true;
+    if (stream == NULL || errno != 0) {
+        (void)directory_failed(runner->spool.path, "list", path, &problem);
+        try_later(runner, &problem);
+    }
     if (stream != NULL)
         (void)closedir(stream);
 }
@@ -140,16 +154,16 @@ static void look_at_claim(struct runner *runner, const char *name)
         entry_open(runner->spool.directories[SPOOL_WORK], name, &entry, &problem);
     if (verdict == ENTRY_ODD)
         report_odd(runner, SPOOL_WORK, name, problem.reason);
-    if (verdict == ENTRY_FAILED)
-        runner->recover = true;
+    if (verdict == ENTRY_FAILED) {
+        report_which(SPOOL_WORK, name, &problem);
+        try_later(runner, &problem);
+    }
     if (verdict != ENTRY_READ)
         return;
     subject_key(&entry, name, &subject);
     if (is_dead_claim(runner, name, &subject) &&
-        !give_back(runner, name, &subject, &entry, &problem)) {
-        report_problem(runner, &problem);
-        runner->recover = true;
-    }
+        !give_back(runner, name, &subject, &entry, &problem))
+        try_later(runner, &problem);
     entry_close(&entry);
 }
 
@@ -174,8 +188,8 @@ void recover_claims(struct runner *runner)
 {
     runner->recover = false;
     runner->look = true;
-    list(runner, runner->leases_directory, adopt);
-    list(runner, runner->spool.directories[SPOOL_WORK], look_at_claim);
+    list(runner, runner->leases_directory, LEASE_DIRECTORY, adopt);
+    list(runner, runner->spool.directories[SPOOL_WORK], "work", look_at_claim);
     /* What could not be returned stays orphaned, and its lease taken. */
     if (runner->recover)
         return;

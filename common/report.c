@@ -104,6 +104,13 @@ void report_odd(struct runner *runner, enum spool_state state, const char *name,
     write_line(runner, &line);
 }
 
+void report_which(enum spool_state state, const char *name, struct problem *problem)
+{
+    const struct problem what = *problem;
+    (void)problem_set(problem, what.status, "%s/%s: %s", spool_state_name(state), name,
+                      what.reason);
+}
+
 void report_problem(struct runner *runner, const struct problem *problem)
 {
     struct log_line line = LOG_LINE_INIT;

@@ -74,7 +74,7 @@ static bool open_memory(struct runner *runner, struct problem *problem)
         runner->jobs != NULL && window_init(&runner->front) && window_init(&runner->behind);
     for (unsigned i = 0; runner->jobs != NULL && i < runner->job_count; i++)
         job_init(&runner->jobs[i]);
-    return opened || problem_memory(problem);
+    return opened || problem_set(problem, 503, "out of memory");
 }
 
 /* What is open or allocated after a failure is closed by close_all() all the same. */
@@ -101,15 +101,24 @@ static void close_descriptor(int fd)
         (void)close(fd);
 }
 
+/* The lease of an entry that stays claimed dies with the runner, so that it is returned; also if it
+ * was claimed by another one, which died before. */
+static void release_all(const struct runner *runner)
+{
+    for (size_t i = 0; i < runner->held.size; i++) {
+        const struct subject_slot *slot = &runner->held.slots[i];
+        if (slot->used && slot->value != RUNNER_BUSY &&
+            subject_table_get(&runner->orphaned, &slot->subject) == NULL)
+            lease_release(&runner->leases, &slot->subject);
+    }
+}
+
 static void close_all(struct runner *runner)
 {
     struct subject_table *const tables[] = {&runner->held,    &runner->skipped, &runner->passed,
                                             &runner->foreign, &runner->failed,  &runner->orphaned,
                                             &runner->reported};
-    /* The lease of an entry that stays claimed dies with the runner, so that it is returned. */
-    for (size_t i = 0; i < runner->held.size; i++)
-        if (runner->held.slots[i].used && runner->held.slots[i].value != RUNNER_BUSY)
-            lease_release(&runner->leases, &runner->held.slots[i].subject);
+    release_all(runner);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         subject_table_release(tables[i]);
     for (unsigned i = 0; runner->jobs != NULL && i < runner->job_count; i++)

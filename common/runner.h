@@ -156,6 +156,9 @@ void report_returned(struct runner *runner, const char *name, const struct entry
 /* An odd file, once: where, which, why. */
 void report_odd(struct runner *runner, enum spool_state state, const char *name, const char *why);
 
+/* Let the problem that entry_open has set say with which entry. */
+void report_which(enum spool_state state, const char *name, struct problem *problem);
+
 /* Trouble with the spool. */
 void report_problem(struct runner *runner, const struct problem *problem);
 

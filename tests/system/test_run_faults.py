@@ -99,7 +99,7 @@ def test_orphan_of_a_killed_runner(consumed):
 
 @pytest.mark.parametrize("directory, when", [("work", "5"), ("leases", "1")])
 def test_claims_that_cannot_be_listed(consumed, directory, when):
-    """They are looked for again: a claim that nobody has seen would wait for an hour."""
+    """The next run finds them: a claim that nobody has seen would wait for an hour."""
     names = [consumed.put(n) for n in range(2)]
     consumed.run(argv=["sh", "-c", "kill -9 $PPID; sleep 9"])
     assert consumed.where() == {names[0]: "work", names[1]: "new"}
@@ -107,9 +107,34 @@ def test_claims_that_cannot_be_listed(consumed, directory, when):
     command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
         "strace", "-o", "/dev/null", "-P", consumed.path / directory, "-e", "trace=getdents64",
         "-e", f"inject=getdents64:error=EIO:when={when}"]
-    done = subprocess.run(command, env=consumed.environment(), capture_output=True, timeout=60)
-    assert done.returncode == 0, done
+    done = subprocess.run(command, env=consumed.environment(), capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 74, done
+    assert f"cannot list {consumed.path}/{directory}: Input/output error" in done.stderr
+    assert consumed.run().returncode == 0
     assert consumed.where() == dict.fromkeys(names, "done")
+
+
+@pytest.mark.parametrize("state", ["new", "work"])
+@pytest.mark.parametrize("watch", [True, False])
+def test_entry_that_cannot_be_read(consumed, state, watch):
+    """As its subject is not known, all waits for it; it is named."""
+    bad = consumed.put(1, state=state)
+    later = consumed.put(2, subject="T")
+    place = [consumed.path / state / bad, consumed.path / state]
+    command = consumed.command(*["--watch"] * watch)
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-D", "-o", "/dev/null", "-P", place[0], "-e", "trace=pread64",
+        "-e", "inject=pread64:error=EIO"]
+    with open(consumed.place / "log", "wb") as log:
+        process = subprocess.Popen(command, stderr=log, env=consumed.environment())
+    consumed.processes.append(process)
+    wait_until(lambda: f"{state}/{bad}: cannot read it: Input/output error" in [
+        line["reason"] for line in consumed.log() if line["outcome"] == "trouble"])
+    if watch:
+        process.terminate()
+    assert process.wait(20) == (0 if watch else 74)
+    assert consumed.where()[bad] == state and later in consumed.where()
 
 
 @pytest.mark.parametrize("call", ["getdents64", "openat", "newfstatat,fstat"])
