@@ -225,7 +225,7 @@ static int show_event(int directory, const char *name, bool data)
 /* The body stands behind the first empty line. */
 static struct text body_of(struct text file)
 {
-    const char *end = memmem(file.data, file.length, "\n\n", 2);
+    const char *end = file.length == 0 ? NULL : memmem(file.data, file.length, "\n\n", 2);
     size_t head = end == NULL ? file.length : (size_t)(end - file.data) + 2;
     return (struct text){file.data + head, file.length - head};
 }

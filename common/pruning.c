@@ -86,8 +86,8 @@ static bool prune_all(struct pruning *pruning)
     if (!names_open(&cursor, &pruning->spool, pruning->state))
         return false;
     while (good && !ferror(stdout) && (name = names_next(&cursor)) != NULL) {
-        good = prune_entry(pruning, name);
         progress_show(&pruning->progress, ++pruning->seen, pruning->total);
+        good = prune_entry(pruning, name);
     }
     int error = good && ferror(stdout) ? 0 : errno;
     names_close(&cursor);

@@ -53,8 +53,12 @@ static enum entry_verdict read_rejection(struct summary *summary, int directory)
         return errno == ENOENT ? ENTRY_GONE : errno == 0 ? ENTRY_ODD : ENTRY_FAILED;
     set_status(summary, &status);
     ssize_t length = pread(fd, head, sizeof head, 0);
+    if (length < 0)
+        (void)snprintf(summary->note, sizeof summary->note, "cannot read it: %s", strerror(errno));
     (void)close(fd);
-    struct text lines = {head, length < 0 ? 0 : (size_t)length};
+    if (length < 0)
+        return ENTRY_FAILED;
+    struct text lines = {head, (size_t)length};
     struct text answer = find_line(lines, "Status: ");
     struct text reason = find_line(lines, "Reason: ");
     (void)snprintf(summary->note, sizeof summary->note, "%.*s: %.*s", (int)answer.length,
