@@ -88,11 +88,12 @@ static bool read_failed(struct runner *runner)
     subject_table_clear(&runner->failed);
     if (!names_open(&cursor, &runner->spool, SPOOL_FAILED))
         return false;
-    while ((name = names_next(&cursor)) != NULL && note_failed(runner, name))
-        continue;
-    bool whole = name == NULL && errno == 0;
+    bool good = true;
+    while (good && (name = names_next(&cursor)) != NULL)
+        good = note_failed(runner, name);
+    good = good && errno == 0;
     names_close(&cursor);
-    return whole;
+    return good;
 }
 
 /* The time of a directory is not exact, so one that is recent, by the clock of its file system,

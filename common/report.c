@@ -17,8 +17,11 @@ static void copy_line(const struct job *job, char line[JOB_LINE_MAX + 1])
 {
     for (size_t i = 0; i < job->line_length; i++) {
         unsigned char byte = (unsigned char)job->line[i];
-        bool blank = byte == '\t' || byte == '\r';
-        line[i] = byte >= 0x20 && byte != 0x7f ? job->line[i] : blank ? ' ' : '?';
+        line[i] = job->line[i];
+        if (byte == '\t' || byte == '\r')
+            line[i] = ' ';
+        else if (byte < 0x20 || byte == 0x7f)
+            line[i] = '?';
     }
     line[job->line_length] = '\0';
 }
