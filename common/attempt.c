@@ -118,9 +118,9 @@ bool attempt_write(const struct spool *spool, int directory, const char *name,
     return false;
 }
 
-void attempt_forget(int directory, const char *name)
+bool attempt_forget(int directory, const char *name)
 {
-    (void)unlinkat(directory, name, 0);
+    return unlinkat(directory, name, 0) == 0 || errno == ENOENT || errno == EISDIR;
 }
 
 /* --- waiting --- */

@@ -55,8 +55,9 @@ bool attempt_read(int directory, const char *name, struct attempt *attempt,
 bool attempt_write(const struct spool *spool, int directory, const char *name,
                    const struct attempt *attempt, struct problem *problem);
 
-/* Forget it. Nothing depends on it that this succeeds. */
-void attempt_forget(int directory, const char *name);
+/* Forget it, if there is anything that attempt_read would read. Returns false with errno; for an
+ * entry that is not consumed any more nothing depends on that. */
+bool attempt_forget(int directory, const char *name);
 
 /*
  * Milliseconds to wait after `attempts` attempts (1 or more): ATTEMPT_BASE, doubled for each

@@ -70,7 +70,7 @@ static bool prune_entry(struct pruning *pruning, const char *name)
     else if (unlinkat(directory, name, 0) != 0)
         return errno == ENOENT;
     if (pruning->force && pruning->attempts >= 0)
-        attempt_forget(pruning->attempts, name);
+        (void)attempt_forget(pruning->attempts, name);
     pruning->removed++;
     pruning->bytes += (uint64_t)status.st_size;
     return true;

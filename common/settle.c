@@ -156,7 +156,7 @@ void settle_finish(struct runner *runner, struct job *job)
     if (job->state == JOB_DONE) {
         runner->done++;
         if (job->attempt.attempts > 1)
-            attempt_forget(runner->attempts_directory, job->name);
+            (void)attempt_forget(runner->attempts_directory, job->name);
     } else if (job->state == JOB_FAILED) {
         runner->given_up++;
     }

@@ -154,8 +154,13 @@ static int forget(const struct transfer *transfer, const char *const *names, siz
     if (transfer->attempts < 0)
         return EX_OK;
     for (size_t i = 0; i < count; i++)
-        if (is_there(transfer, SPOOL_FAILED, names[i]))
-            attempt_forget(transfer->attempts, names[i]);
+        if (is_there(transfer, SPOOL_FAILED, names[i]) &&
+            !attempt_forget(transfer->attempts, names[i])) {
+            bool forbidden = errno == EACCES || errno == EPERM;
+            command_say("%s: cannot forget the attempts at it: %s; nothing was moved", names[i],
+                        strerror(errno));
+            return forbidden ? EX_NOPERM : EX_IOERR;
+        }
     if (directory_sync(transfer->attempts))
         return EX_OK;
     command_say("cannot sync %s/" ATTEMPT_DIRECTORY ": %s", transfer->spool.path, strerror(errno));
@@ -243,7 +248,7 @@ static int reject(struct transfer *transfer, const char *name)
             return report(name, outcome, SPOOL_REJECTED, &problem);
         int status = sync_both(transfer, states[i], SPOOL_REJECTED);
         if (transfer->attempts >= 0)
-            attempt_forget(transfer->attempts, name);
+            (void)attempt_forget(transfer->attempts, name);
         return status;
     }
     return is_there(transfer, SPOOL_REJECTED, name) ? EX_OK
