@@ -220,20 +220,24 @@ bool lease_is_dead(struct leases *leases, const char *name, char holder[LEASE_HO
 
 /* --- taking --- */
 
+/* Whose the name is. Nobody asks here whether somebody else is alive. */
+static enum look look_whose(const struct leases *leases, const char *name)
+{
+    struct stat status;
+    if (fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? ABSENT : FAILED;
+    return same_file(&status, &leases->own) ? OWN : ALIVE;
+}
+
 /* Link one's own file to the name. Over NFS it may have worked although it failed: the answer was
  * lost, and the repeated request found the name taken (link(2), BUGS). */
 static enum look link_own(struct leases *leases, const char *name)
 {
     char own[NAME_SIZE];
-    struct stat status;
     own_name(leases, own);
     if (linkat(leases->directory, own, leases->directory, name, 0) == 0)
         return OWN;
-    if (errno != EEXIST)
-        return FAILED;
-    if (fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? ABSENT : FAILED;
-    return same_file(&status, &leases->own) ? OWN : ALIVE;
+    return errno == EEXIST ? look_whose(leases, name) : FAILED;
 }
 
 /* The second look of the winner: all that it takes over must be as it was. */
@@ -319,17 +323,16 @@ enum lease_outcome lease_take(struct leases *leases, const struct subject *subje
 bool lease_holds(const struct leases *leases, const struct subject *subject)
 {
     char name[SUBJECT_HEX_SIZE];
-    struct stat status;
     subject_hex(subject, name);
-    return fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           same_file(&status, &leases->own);
+    enum look look = look_whose(leases, name);
+    return look == OWN || look == FAILED;
 }
 
 void lease_release(const struct leases *leases, const struct subject *subject)
 {
     char name[SUBJECT_HEX_SIZE];
     subject_hex(subject, name);
-    if (lease_holds(leases, subject))
+    if (look_whose(leases, name) == OWN)
         (void)unlinkat(leases->directory, name, 0);
 }
 

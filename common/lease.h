@@ -84,7 +84,8 @@ bool lease_renew(struct leases *leases);
 enum lease_outcome lease_take(struct leases *leases, const struct subject *subject,
                               struct problem *problem);
 
-/* Whether the lease of the subject is still one's own. */
+/* Whether the lease of the subject is still one's own. If that cannot be said, it is taken to be
+ * so: what cannot be looked at can hardly be taken over, and what is done next will tell. */
 bool lease_holds(const struct leases *leases, const struct subject *subject);
 
 void lease_release(const struct leases *leases, const struct subject *subject);
