@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* A subcommand gets the arguments from its own name on, and returns the exit status (sysexits(3)). */
+/* A subcommand gets the arguments from its own name on, and returns the exit status (sysexits). */
 static const struct command {
     const char *name;
     int (*run)(int argc, char **argv);

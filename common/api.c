@@ -167,8 +167,8 @@ static void remember_failure(const struct api *api, struct token *token,
 static bool log_in(struct api *api, struct token *token, bool refresh, struct problem *problem)
 {
     bool in = refresh && token->refresh[0] != '\0' && ask_for_token(api, token, true, problem);
-    /* A refresh token that is refused, or a refresh that makes no sense, leaves the log-in; whatever
-     * else went wrong would do so again. */
+    /* A refresh token that is refused, or a refresh that makes no sense, leaves the log-in;
+     * whatever else went wrong would do so again. */
     bool hopeless = !in && (problem->status == 503 || problem->status == 504);
     if (!in && !hopeless) {
         api->refused = false;

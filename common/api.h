@@ -41,8 +41,8 @@ void api_close(struct api *api);
 
 /*
  * Fetch the object `id`; `body` gets its bytes. Returns false with a problem: 404 if there is no
- * such object; 502 if the API is unwell or refuses our credentials; 503 if it or we have too much to
- * do, or something of ours is wrong; 504 when the deadline passed.
+ * such object; 502 if the API is unwell or refuses our credentials; 503 if it or we have too much
+ * to do, or something of ours is wrong; 504 when the deadline passed.
  */
 bool api_fetch(struct api *api, const char *id, struct buffer *body, struct problem *problem);
 

@@ -1,20 +1,17 @@
 #include "attempt.h"
 
 #include "directory.h"
+#include "regular.h"
+#include "temporary.h"
 #include "timestamp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-enum {
-    FILE_SIZE = ATTEMPT_ERROR_SIZE + 128,
-    TEMPORARY_SIZE = 64,
-};
+enum { FILE_SIZE = ATTEMPT_ERROR_SIZE + 128 };
 
 /* errno says why. */
 static bool failed(const char *what, const char *name, struct problem *problem)
@@ -57,7 +54,7 @@ static void parse(const char *content, struct attempt *attempt)
     if (!timestamp_parse(find_line(content, "retry"), &attempt->retry))
         attempt->retry = 0;
     for (size_t i = 0; i < error.length && i + 1 < sizeof attempt->error; i++) {
-        bool printable = error.data[i] >= 0x20 && error.data[i] < 0x7f;
+        bool printable = (unsigned char)error.data[i] >= 0x20 && error.data[i] != 0x7f;
         attempt->error[i] = '?';
         if (printable)
             attempt->error[i] = error.data[i];
@@ -66,15 +63,17 @@ static void parse(const char *content, struct attempt *attempt)
 
 bool attempt_read(int directory, const char *name, struct attempt *attempt, struct problem *problem)
 {
+    char why[128];
     char content[FILE_SIZE];
+    struct stat status;
     memset(attempt, 0, sizeof *attempt);
-    int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 && (errno == ENOENT || errno == ELOOP))
+    int fd = regular_open(directory, name, &status, why, sizeof why);
+    if (fd < 0 && (errno == ENOENT || errno == 0))
         return true;
     if (fd < 0)
         return failed("open", name, problem);
     ssize_t length = read(fd, content, sizeof content - 1);
-    bool good = length >= 0 || errno == EISDIR || failed("read", name, problem);
+    bool good = length >= 0 || failed("read", name, problem);
     (void)close(fd);
     if (length > 0) {
         content[length] = '\0';
@@ -101,29 +100,27 @@ static bool fill(int fd, const struct attempt *attempt)
 bool attempt_write(const struct spool *spool, int directory, const char *name,
                    const struct attempt *attempt, struct problem *problem)
 {
-    uint64_t random;
     char temporary[TEMPORARY_SIZE];
     int tmp = spool->directories[SPOOL_TMP];
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        return failed("find a name for", name, problem);
-    (void)snprintf(temporary, sizeof temporary, "%ld.%016jx", (long)getpid(), (uintmax_t)random);
-    int fd = openat(tmp, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    int fd = temporary_create(tmp, temporary);
     if (fd < 0)
         return failed("create", name, problem);
     bool good = fill(fd, attempt);
     int error = errno;
-    good = close(fd) == 0 && good;
-    errno = error;
-    if (good && renameat(tmp, temporary, directory, name) == 0 && directory_sync(directory))
+    bool closed = close(fd) == 0;
+    if (!good)
+        errno = error;
+    if (good && closed && renameat(tmp, temporary, directory, name) == 0 &&
+        directory_sync(directory))
         return true;
     (void)failed("write", name, problem);
     (void)unlinkat(tmp, temporary, 0);
     return false;
 }
 
-void attempt_forget(int directory, const char *name)
+bool attempt_forget(int directory, const char *name)
 {
-    (void)unlinkat(directory, name, 0);
+    return unlinkat(directory, name, 0) == 0 || errno == ENOENT || errno == EISDIR;
 }
 
 /* --- waiting --- */
@@ -136,4 +133,14 @@ int64_t attempt_delay(unsigned attempts, uint64_t random)
     if (whole > ATTEMPT_CAP)
         whole = ATTEMPT_CAP;
     return whole / 2 + (int64_t)(random % (uint64_t)(whole / 2 + 1));
+}
+
+int64_t attempt_put_off(struct attempt *attempt)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        random = 0;
+    int64_t delay = attempt_delay(attempt->attempts, random);
+    attempt->retry = timestamp_now() + delay;
+    return delay;
 }

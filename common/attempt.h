@@ -38,13 +38,14 @@ struct attempt {
     unsigned attempts; /* how often the consumer was started for it, or was to be */
     unsigned failures; /* those of them that count: no exit 75, no time-out, no stop from outside */
     int64_t retry;     /* not to be tried before (timestamp_now() of the host that wrote it) */
-    char error[ATTEMPT_ERROR_SIZE]; /* of the last attempt: printable ASCII */
+    char error[ATTEMPT_ERROR_SIZE]; /* of the last attempt: without control characters */
 };
 
 /*
  * Read what is remembered of the entry `name`; all is zero if that is nothing. The file may have
- * been written by anybody of the group: what makes no sense in it is zero, too. Returns false with
- * a problem if it cannot be read.
+ * been written by anybody of the group: what makes no sense in it is zero, too, and so is all if it
+ * is no regular file or may not be read, as one such file must not stop everything. Returns false
+ * with a problem if it cannot be read.
  */
 bool attempt_read(int directory, const char *name, struct attempt *attempt,
                   struct problem *problem);
@@ -54,8 +55,9 @@ bool attempt_read(int directory, const char *name, struct attempt *attempt,
 bool attempt_write(const struct spool *spool, int directory, const char *name,
                    const struct attempt *attempt, struct problem *problem);
 
-/* Forget it. Nothing depends on it that this succeeds. */
-void attempt_forget(int directory, const char *name);
+/* Forget it, if there is anything that attempt_read would read. Returns false with errno; for an
+ * entry that is not consumed any more nothing depends on that. */
+bool attempt_forget(int directory, const char *name);
 
 /*
  * Milliseconds to wait after `attempts` attempts (1 or more): ATTEMPT_BASE, doubled for each
@@ -64,5 +66,9 @@ void attempt_forget(int directory, const char *name);
  * back together.
  */
 int64_t attempt_delay(unsigned attempts, uint64_t random);
+
+/* Set `retry` so, by chance and the clock. Returns the milliseconds until then, for the clock that
+ * does not jump. */
+int64_t attempt_put_off(struct attempt *attempt);
 
 #endif

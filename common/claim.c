@@ -1,8 +1,8 @@
 #include "runner.h"
 
+#include "names.h"
 #include "timestamp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -10,7 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
+
+enum { FAILED_GRACE = 2 }; /* seconds; see is_unchanged */
 
 bool claim_wants(const struct runner *runner, const struct entry *entry)
 {
@@ -63,6 +64,72 @@ static void give_pause(struct runner *runner, const struct problem *problem)
         runner->trouble = EX_IOERR;
 }
 
+/* --- failed/ --- */
+
+/* Returns false if it cannot be said whose entry that is. One that is odd is nobody's. */
+static bool note_failed(struct runner *runner, const char *name)
+{
+    struct entry entry;
+    struct subject subject;
+    struct problem problem;
+    enum entry_verdict verdict =
+        entry_open(runner->spool.directories[SPOOL_FAILED], name, &entry, &problem);
+    if (verdict != ENTRY_READ)
+        return verdict != ENTRY_FAILED;
+    subject_key(&entry, name, &subject);
+    entry_close(&entry);
+    return subject_table_put(&runner->failed, &subject, 0);
+}
+
+static bool read_failed(struct runner *runner)
+{
+    struct names_cursor cursor;
+    const char *name;
+    subject_table_clear(&runner->failed);
+    if (!names_open(&cursor, &runner->spool, SPOOL_FAILED))
+        return false;
+    bool good = true;
+    while (good && (name = names_next(&cursor)) != NULL)
+        good = note_failed(runner, name);
+    good = good && errno == 0;
+    names_close(&cursor);
+    return good;
+}
+
+/* The time of a directory is not exact, so one that is recent, by the clock of its file system,
+ * proves nothing. */
+static bool is_unchanged(const struct runner *runner, const struct stat *failed)
+{
+    const struct stat *last = &runner->failed_status;
+    return last->st_nlink > 0 && last->st_mtim.tv_sec == failed->st_mtim.tv_sec &&
+           last->st_mtim.tv_nsec == failed->st_mtim.tv_nsec &&
+           runner->failed_read - failed->st_mtim.tv_sec > FAILED_GRACE;
+}
+
+/* With strict_order: see whose entries are in failed/ now, also those that others have moved. */
+static void look_at_failed(struct runner *runner)
+{
+    struct problem problem;
+    struct stat status;
+    if (!runner->options->strict_order)
+        return;
+    bool looked = fstat(runner->spool.directories[SPOOL_FAILED], &status) == 0;
+    if (looked && is_unchanged(runner, &status))
+        return;
+    if (looked && read_failed(runner)) {
+        runner->failed_status = status;
+        runner->failed_read = runner->leases.own.st_mtim.tv_sec;
+        return;
+    }
+    (void)problem_set(&problem, 503,
+                      "cannot keep the order: %s/failed cannot be read, or holds more than %d "
+                      "subjects",
+                      runner->spool.path, RUNNER_PASSED_MAX);
+    report_problem(runner, &problem);
+    runner->trouble = EX_IOERR;
+    runner->halt = true;
+}
+
 /* --- one entry --- */
 
 /* This entry waits, and so do all that come after it of its subject. */
@@ -87,6 +154,7 @@ static bool learn(struct runner *runner, struct slot *slot)
     case ENTRY_GONE:
         return false;
     case ENTRY_FAILED:
+        report_which(state - 1, slot->name, &problem);
         give_pause(runner, &problem);
         return true;
     case ENTRY_ODD:
@@ -147,6 +215,8 @@ static enum entry_verdict open_for(struct runner *runner, const struct slot *slo
     struct subject subject;
     enum entry_verdict verdict =
         entry_open(runner->spool.directories[SPOOL_NEW], slot->name, &job->entry, problem);
+    if (verdict == ENTRY_FAILED)
+        report_which(SPOOL_NEW, slot->name, problem);
     if (verdict != ENTRY_READ)
         return verdict;
     subject_key(&job->entry, slot->name, &subject);
@@ -238,6 +308,14 @@ static bool still_holds(struct runner *runner, const struct slot *slot)
     return false;
 }
 
+/* Whether one that was given up holds the subject back. */
+static bool is_blocked(struct runner *runner, const struct slot *slot)
+{
+    bool blocked = subject_table_get(&runner->failed, &slot->subject) != NULL;
+    runner->blocked += blocked ? 1 : 0;
+    return blocked;
+}
+
 /* Returns whether to keep the slot. */
 static bool consider(struct runner *runner, struct slot *slot)
 {
@@ -249,13 +327,16 @@ static bool consider(struct runner *runner, struct slot *slot)
     const int64_t *held = subject_table_get(&runner->held, &slot->subject);
     if (held != NULL && (*held > timestamp_monotonic() || !still_holds(runner, slot)))
         return skip(runner, slot);
-    if (held == NULL && subject_table_get(&runner->failed, &slot->subject) != NULL) {
-        runner->blocked++;
+    bool fresh = held == NULL;
+    if (is_blocked(runner, slot) || (fresh && !take(runner, slot)))
+        return skip(runner, slot);
+    /* Whoever had the lease before may have given an entry up. */
+    if (fresh)
+        look_at_failed(runner);
+    if (runner->halt || (fresh && is_blocked(runner, slot))) {
+        claim_release(runner, &slot->subject);
         return skip(runner, slot);
     }
-    bool fresh = held == NULL;
-    if (fresh && !take(runner, slot))
-        return skip(runner, slot);
     return claim(runner, slot, fresh);
 }
 
@@ -311,7 +392,8 @@ static bool fill(struct runner *runner, struct window *window, const char *after
 static void restart_behind(struct runner *runner)
 {
     runner->behind.count = 0;
-    runner->behind_done = runner->behind_stale = false;
+    runner->behind_done = runner->behind_stale = runner->behind_walking = false;
+    runner->behind_waiting = runner->behind_blocked = 0;
     subject_table_clear(&runner->passed);
     memcpy(runner->behind.last, runner->front.last, sizeof runner->behind.last);
     runner->behind.complete = runner->front.complete;
@@ -338,26 +420,37 @@ static bool leave(struct runner *runner)
     return true;
 }
 
-/* Everything in front waits: look behind it, window by window. That takes long if there is much: no
- * more than a tenth of the time is spent so. */
+/* Everything in front waits: look behind it, window by window, one at a time, as all of them can
+ * take minutes, in which leases are to be renewed. No more than a tenth of the time is spent so. */
 static void look_behind(struct runner *runner)
 {
     int64_t started = timestamp_monotonic();
+    const uint64_t waiting = runner->waiting;
+    const uint64_t blocked = runner->blocked;
     if (started < runner->behind_at) {
         look_later(runner, runner->behind_at);
         return;
     }
-    if (runner->behind_stale)
-        restart_behind(runner);
-    while (!runner->behind_done) {
-        window_filter(&runner->behind, walk_behind, runner);
-        if (runner->active == runner->options->jobs || runner->halt)
-            return;
-        if (runner->behind.complete || !leave(runner) ||
-            !fill(runner, &runner->behind, runner->behind.last))
-            runner->behind_done = true;
+    if (!runner->behind_walking) {
+        runner->behind_spent = 0;
+        if (runner->behind_stale)
+            restart_behind(runner);
     }
-    runner->behind_at = started + (timestamp_monotonic() - started) * 10;
+    runner->behind_walking = false;
+    window_filter(&runner->behind, walk_behind, runner);
+    if (runner->active == runner->options->jobs || runner->halt)
+        return;
+    runner->behind_waiting += runner->waiting - waiting;
+    runner->behind_blocked += runner->blocked - blocked;
+    runner->behind_done = runner->behind.complete || !leave(runner) ||
+                          !fill(runner, &runner->behind, runner->behind.last);
+    runner->behind_walking = runner->look = !runner->behind_done;
+    int64_t ended = timestamp_monotonic();
+    runner->behind_spent += ended - started;
+    if (runner->behind_done)
+        runner->behind_at = ended + 9 * runner->behind_spent;
+    runner->waiting = waiting;
+    runner->blocked = blocked;
 }
 
 void claim_all(struct runner *runner)
@@ -366,57 +459,18 @@ void claim_all(struct runner *runner)
     runner->look_at = INT64_MAX;
     runner->waiting = runner->blocked = 0;
     subject_table_clear(&runner->skipped);
+    look_at_failed(runner);
     window_filter(&runner->front, walk_front, runner);
-    if (runner->active == runner->options->jobs || runner->halt || runner->front.complete)
+    if (runner->active == runner->options->jobs || runner->halt || runner->front.complete) {
+        runner->behind_walking = false;
         return;
-    if (runner->front.count < WINDOW_SIZE / 2)
+    }
+    if (runner->front.count < WINDOW_SIZE / 2) {
         claim_rescan(runner);
-    else if (!runner->behind_done || runner->behind_stale)
+        return;
+    }
+    if (!runner->behind_done || runner->behind_stale)
         look_behind(runner);
-}
-
-/* --- failed/ --- */
-
-static void read_failed(struct runner *runner, DIR *directory)
-{
-    for (const struct dirent *found = readdir(directory); found != NULL;
-         found = readdir(directory)) {
-        struct entry entry;
-        struct subject subject;
-        struct problem problem;
-        if (!entry_is_name(found->d_name) ||
-            entry_open(runner->spool.directories[SPOOL_FAILED], found->d_name, &entry, &problem) !=
-                ENTRY_READ)
-            continue;
-        subject_key(&entry, found->d_name, &subject);
-        entry_close(&entry);
-        if (!subject_table_put(&runner->failed, &subject, 0))
-            runner->trouble = EX_IOERR;
-    }
-}
-
-void claim_read_failed(struct runner *runner)
-{
-    struct problem problem;
-    if (!runner->options->strict_order)
-        return;
-    subject_table_clear(&runner->failed);
-    int fd =
-        openat(runner->spool.directories[SPOOL_FAILED], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (directory != NULL) {
-        read_failed(runner, directory);
-        (void)closedir(directory);
-    } else {
-        runner->trouble = EX_IOERR;
-        if (fd >= 0)
-            (void)close(fd);
-    }
-    if (runner->trouble == 0)
-        return;
-    (void)problem_set(&problem, 503,
-                      "cannot keep the order: %s/failed cannot be read, or holds more than %d "
-                      "subjects",
-                      runner->spool.path, RUNNER_PASSED_MAX);
-    report_problem(runner, &problem);
+    runner->waiting += runner->behind_waiting;
+    runner->blocked += runner->behind_blocked;
 }

@@ -64,6 +64,22 @@ int command_option(int argc, char **argv, const char *help, const struct option 
     return option;
 }
 
+int command_flag(int argc, char **argv, const char *help, const char *flag, bool *given)
+{
+    const struct option options[] = {
+        COMMAND_OPTION_HELP, {flag, no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+    int option;
+    *given = false;
+    while ((option = command_option(argc, argv, help, options)) != -1) {
+        if (option == COMMAND_HELP)
+            return command_help(help);
+        if (option != 'f')
+            return EX_USAGE;
+        *given = true;
+    }
+    return -1;
+}
+
 int command_open(struct config *config, struct spool *spool)
 {
     struct problem problem;

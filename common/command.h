@@ -27,6 +27,13 @@ enum { COMMAND_HELP = 'h' };
  */
 int command_option(int argc, char **argv, const char *help, const struct option *options);
 
+/*
+ * Read the options of a command that has no other one than `flag` (NULL: none, either) and --help,
+ * and set *given if it is there. The arguments begin at argv[optind] then. Returns -1 to go on,
+ * else the exit status.
+ */
+int command_flag(int argc, char **argv, const char *help, const char *flag, bool *given);
+
 /* Print the help; returns the exit status. */
 int command_help(const char *help);
 

@@ -16,8 +16,8 @@
 
 #include <stdbool.h>
 
-/* Whether the path of a spool can be used; the problem (503) says why not. Behind a slash or a dot at
- * its end, a symbolic link could not be told. */
+/* Whether the path of a spool can be used; the problem (503) says why not. Behind a slash or a dot
+ * at its end, a symbolic link could not be told. */
 bool directory_check_path(const char *spool, struct problem *problem);
 
 /*

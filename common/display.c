@@ -126,8 +126,8 @@ static bool has_beyond_64_bits(struct text json)
     return false;
 }
 
-/* NULL if it is not JSON, as our scanner has it (json-c 0.18, when it is strict, refuses letters beyond
- * ASCII), or json-c could only read it by changing something. */
+/* NULL if it is not JSON, as our scanner has it (json-c 0.18, when it is strict, refuses letters
+ * beyond ASCII), or json-c could only read it by changing something. */
 static struct json_object *parse(struct text json)
 {
     struct json_object *object = NULL;
@@ -225,7 +225,7 @@ static int show_event(int directory, const char *name, bool data)
 /* The body stands behind the first empty line. */
 static struct text body_of(struct text file)
 {
-    const char *end = memmem(file.data, file.length, "\n\n", 2);
+    const char *end = file.length == 0 ? NULL : memmem(file.data, file.length, "\n\n", 2);
     size_t head = end == NULL ? file.length : (size_t)(end - file.data) + 2;
     return (struct text){file.data + head, file.length - head};
 }
@@ -275,16 +275,9 @@ static int show(const struct spool *spool, const char *name, bool data)
 /* Returns -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, bool *data)
 {
-    static const struct option options[] = {
-        {"data", no_argument, NULL, 'd'}, COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = command_option(argc, argv, help, options)) != -1)
-        if (option == COMMAND_HELP)
-            return command_help(help);
-        else if (option == 'd')
-            *data = true;
-        else
-            return EX_USAGE;
+    int status = command_flag(argc, argv, help, "data", data);
+    if (status != -1)
+        return status;
     return argc == optind ? command_misused(help, "a NAME is needed") : -1;
 }
 

@@ -16,7 +16,7 @@
 
 struct json_object;
 
-/* Add a text of UTF-8; an absent one adds nothing. */
+/* Add a text; an absent one adds nothing. What is no UTF-8 in it is printed as \u00NN. */
 bool fields_text(struct json_object *object, const char *key, struct text value);
 
 /* Add a number. */

@@ -1,7 +1,6 @@
 #include "findings.h"
 
 #include "fields.h"
-#include "legible.h"
 
 #include <json-c/json.h>
 
@@ -23,24 +22,12 @@ void findings_init(struct findings *findings, bool json)
     table_init(&findings->table, stdout, columns, sizeof columns / sizeof columns[0]);
 }
 
-/* A name need not be UTF-8, as JSON must be. */
-static bool add_legibly(struct json_object *object, const char *key, const char *value)
-{
-    struct buffer out = BUFFER_INIT;
-    size_t width = 0;
-    bool added = legible_append(&out, text_of(value), false, &width) &&
-                 buffer_append_string(&out, "") &&
-                 fields_text(object, key, (struct text){out.data, out.length});
-    buffer_release(&out);
-    return added;
-}
-
 static bool print_json(const struct findings *findings, const char *level, const char *path,
                        const char *words)
 {
     struct json_object *object = json_object_new_object();
-    if (add_legibly(object, "finding", level) && add_legibly(object, "where", path) &&
-        add_legibly(object, "what", words))
+    if (fields_text(object, "finding", text_of(level)) &&
+        fields_text(object, "where", text_of(path)) && fields_text(object, "what", text_of(words)))
         return fields_print(object, stdout, findings->table.terminal.ascii);
     json_object_put(object);
     return false;

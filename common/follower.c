@@ -292,16 +292,9 @@ static void close_follower(struct follower *follower)
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, bool *json)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = command_option(argc, argv, help, options)) != -1)
-        if (option == COMMAND_HELP)
-            return command_help(help);
-        else if (option == 'j')
-            *json = true;
-        else
-            return EX_USAGE;
+    int status = command_flag(argc, argv, help, "json", json);
+    if (status != -1)
+        return status;
     return argc > optind ? command_misused(help, "no argument is wanted: %s", argv[optind]) : -1;
 }
 

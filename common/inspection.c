@@ -8,6 +8,7 @@
 #include "lease.h"
 #include "survey.h"
 #include "sweep.h"
+#include "temporary.h"
 #include "timestamp.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sysexits.h>
@@ -24,7 +24,6 @@
 enum {
     OPEN_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
     SKEW_MAX = 5000, /* milliseconds */
-    PROBE_SIZE = 64,
 };
 
 static const char help[] =
@@ -178,15 +177,9 @@ static void look_at_room(struct inspection *inspection)
 /* The time that the file system gives to a file made now; -1, with errno, if none can be made. */
 static int64_t ask_clock(int directory)
 {
-    uint64_t random[2];
-    char name[PROBE_SIZE];
+    char name[TEMPORARY_SIZE];
     struct stat status;
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return -1;
-    /* Named as all files there, so that one that is left behind is swept away. */
-    (void)snprintf(name, sizeof name, "%ld.%016" PRIx64 "%016" PRIx64, (long)getpid(), random[0],
-                   random[1]);
-    int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    int fd = temporary_create(directory, name);
     if (fd < 0)
         return -1;
     int64_t time = fstat(fd, &status) == 0 ? timestamp_of(status.st_mtim) : -1;
@@ -262,16 +255,9 @@ static int conclude(struct inspection *inspection)
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, bool *json)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = command_option(argc, argv, help, options)) != -1)
-        if (option == COMMAND_HELP)
-            return command_help(help);
-        else if (option == 'j')
-            *json = true;
-        else
-            return EX_USAGE;
+    int status = command_flag(argc, argv, help, "json", json);
+    if (status != -1)
+        return status;
     return argc > optind ? command_misused(help, "no argument is wanted: %s", argv[optind]) : -1;
 }
 

@@ -280,8 +280,9 @@ bool job_reap(struct job *job)
     /* As long as it was not waited for, its id is nobody else's. */
     if (job->timed_out || job->interrupted || job->lost)
         job_kill(job);
-    if (waitpid(job->pid, &job->status, 0) != job->pid)
-        return false;
+    while (waitpid(job->pid, &job->status, 0) != job->pid)
+        if (errno != EINTR)
+            return false;
     job->state = JOB_ENDED;
     job->ended = timestamp_monotonic();
     job->deadline = 0;

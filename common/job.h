@@ -60,7 +60,7 @@ struct job {
     int64_t deadline; /* when job_stop or job_kill is due */
     bool timed_out;   /* it was stopped because of its deadline */
     bool interrupted; /* it was killed because the runner is to end */
-    bool lost;        /* it was killed because its lease was lost: the entry is somebody else's */
+    bool lost;        /* its lease was, so it was killed: the entry is somebody else's */
     bool complained;  /* that it cannot be moved has been logged */
     bool line_ended;
     size_t line_length;

@@ -12,8 +12,8 @@ static int compare(const void *left, const void *right)
     return strcmp(left, right);
 }
 
-/* A node of the tree begins with a pointer to what it was made for (tsearch(3)): a new one gets a copy
- * in the place of the caller's. */
+/* A node of the tree begins with a pointer to what it was made for (tsearch(3)): a new one gets a
+ * copy in the place of the caller's. */
 bool known_add(struct known *known, const char *name)
 {
     const char **node = tsearch(name, &known->root, compare);

@@ -1,6 +1,8 @@
 #include "lease.h"
 
-#include <dirent.h>
+#include "stream.h"
+#include "timestamp.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -82,7 +84,10 @@ static bool fill(struct leases *leases)
     ssize_t written = write(leases->fd, content, (size_t)length);
     if (written >= 0 && written != length)
         errno = ENOSPC;
-    return written == length && fsync(leases->fd) == 0 && fstat(leases->fd, &leases->own) == 0;
+    if (written != length || fsync(leases->fd) != 0 || fstat(leases->fd, &leases->own) != 0)
+        return false;
+    leases->ahead = timestamp_of(leases->own.st_mtim) - timestamp_monotonic();
+    return true;
 }
 
 bool lease_open(struct leases *leases, int directory, struct problem *problem)
@@ -117,8 +122,14 @@ void lease_close(struct leases *leases)
 
 bool lease_renew(struct leases *leases)
 {
-    return futimens(leases->fd, NULL) == 0 && fstat(leases->fd, &leases->own) == 0 &&
-           leases->own.st_nlink > 0;
+    if (futimens(leases->fd, NULL) != 0 || fstat(leases->fd, &leases->own) != 0)
+        return false;
+    int64_t now = timestamp_monotonic();
+    int64_t ahead = timestamp_of(leases->own.st_mtim) - now;
+    if (ahead - leases->ahead > LEASE_RENEW)
+        leases->jumped = now;
+    leases->ahead = ahead;
+    return leases->own.st_nlink > 0;
 }
 
 /* --- other runners --- */
@@ -153,19 +164,16 @@ static bool is_locked(int fd, bool *locked)
     return true;
 }
 
-static int64_t milliseconds(const struct timespec *time)
-{
-    return (int64_t)time->tv_sec * 1000 + time->tv_nsec / 1000000;
-}
-
 static bool is_dead(struct leases *leases, int fd, const struct link *link)
 {
     bool locked;
     bool here = strcmp(link->holder.boot, leases->boot) == 0;
     if (here && strcmp(link->holder.lock, "lock") == 0 && is_locked(fd, &locked))
         return !locked;
-    return lease_renew(leases) &&
-           milliseconds(&leases->own.st_mtim) - milliseconds(&link->status.st_mtim) > LEASE_AGE;
+    if (!lease_renew(leases) ||
+        (leases->jumped != 0 && timestamp_monotonic() - leases->jumped < LEASE_AGE))
+        return false;
+    return timestamp_of(leases->own.st_mtim) - timestamp_of(link->status.st_mtim) > LEASE_AGE;
 }
 
 /* Opening is what makes NFS ask the server again. */
@@ -212,20 +220,24 @@ bool lease_is_dead(struct leases *leases, const char *name, char holder[LEASE_HO
 
 /* --- taking --- */
 
+/* Whose the name is. Nobody asks here whether somebody else is alive. */
+static enum look look_whose(const struct leases *leases, const char *name)
+{
+    struct stat status;
+    if (fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? ABSENT : FAILED;
+    return same_file(&status, &leases->own) ? OWN : ALIVE;
+}
+
 /* Link one's own file to the name. Over NFS it may have worked although it failed: the answer was
  * lost, and the repeated request found the name taken (link(2), BUGS). */
 static enum look link_own(struct leases *leases, const char *name)
 {
     char own[NAME_SIZE];
-    struct stat status;
     own_name(leases, own);
     if (linkat(leases->directory, own, leases->directory, name, 0) == 0)
         return OWN;
-    if (errno != EEXIST)
-        return FAILED;
-    if (fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? ABSENT : FAILED;
-    return same_file(&status, &leases->own) ? OWN : ALIVE;
+    return errno == EEXIST ? look_whose(leases, name) : FAILED;
 }
 
 /* The second look of the winner: all that it takes over must be as it was. */
@@ -311,17 +323,16 @@ enum lease_outcome lease_take(struct leases *leases, const struct subject *subje
 bool lease_holds(const struct leases *leases, const struct subject *subject)
 {
     char name[SUBJECT_HEX_SIZE];
-    struct stat status;
     subject_hex(subject, name);
-    return fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           same_file(&status, &leases->own);
+    enum look look = look_whose(leases, name);
+    return look == OWN || look == FAILED;
 }
 
 void lease_release(const struct leases *leases, const struct subject *subject)
 {
     char name[SUBJECT_HEX_SIZE];
     subject_hex(subject, name);
-    if (lease_holds(leases, subject))
+    if (look_whose(leases, name) == OWN)
         (void)unlinkat(leases->directory, name, 0);
 }
 
@@ -329,19 +340,15 @@ void lease_release(const struct leases *leases, const struct subject *subject)
 
 void lease_sweep(struct leases *leases)
 {
-    int fd = openat(leases->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (directory == NULL) {
-        if (fd >= 0)
-            (void)close(fd);
-        return;
-    }
-    for (const struct dirent *found = readdir(directory); found != NULL;
-         found = readdir(directory)) {
+    const struct dirent *found;
+    DIR *directory = stream_open(leases->directory);
+    while (directory != NULL && (found = stream_next(directory)) != NULL) {
         struct link link;
         if (strncmp(found->d_name, "runner-", 7) == 0 && set_name(&link, found->d_name) &&
             look_at(leases, &link) == DEAD && link.status.st_nlink == 1)
             (void)unlinkat(leases->directory, link.name, 0);
     }
-    (void)closedir(directory);
+    /* What could not be listed is left for the next time. */
+    if (directory != NULL)
+        (void)closedir(directory);
 }

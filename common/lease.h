@@ -17,7 +17,8 @@
  *     matter, a runner that was only stopped (SIGSTOP) keeps its leases;
  *   - else, or where there are no locks: when it was not renewed for LEASE_AGE. Both times are the
  *     file system's own: that of one's own file, just renewed, is compared with the other's, so the
- *     clocks of hosts need not agree.
+ *     clocks of hosts need not agree. If that clock has jumped ahead, which is seen by one that
+ *     does not jump, nothing is called dead by it until everybody has had time to renew.
  *
  * Taking over the dead lease HEX of the runner S. Several may want to; all of them try to link
  * their own file to the name HEX.S, and link() lets one of them succeed. Nobody else may change HEX
@@ -58,6 +59,8 @@ struct leases {
     int directory; /* the caller's */
     int fd;        /* the runner's file, to be inherited by its commands for the lock on it */
     struct stat own;
+    int64_t ahead;  /* milliseconds of the file system's clock before timestamp_monotonic(), and */
+    int64_t jumped; /* when they were last seen to have become more, on that; 0: never */
     char id[LEASE_ID_SIZE];
     char boot[LEASE_BOOT_SIZE];
 };
@@ -81,7 +84,8 @@ bool lease_renew(struct leases *leases);
 enum lease_outcome lease_take(struct leases *leases, const struct subject *subject,
                               struct problem *problem);
 
-/* Whether the lease of the subject is still one's own. */
+/* Whether the lease of the subject is still one's own. If that cannot be said, it is taken to be
+ * so: what cannot be looked at can hardly be taken over, and what is done next will tell. */
 bool lease_holds(const struct leases *leases, const struct subject *subject);
 
 void lease_release(const struct leases *leases, const struct subject *subject);

@@ -97,16 +97,9 @@ static int list(struct listing *listing)
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct listing *listing)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = command_option(argc, argv, help, options)) != -1)
-        if (option == COMMAND_HELP)
-            return command_help(help);
-        else if (option == 'j')
-            listing->json = true;
-        else
-            return EX_USAGE;
+    int status = command_flag(argc, argv, help, "json", &listing->json);
+    if (status != -1)
+        return status;
     if (argc - optind > 1)
         return command_misused(help, "one STATE is enough");
     if (argc > optind && !command_parse_state(argv[optind], &listing->state))

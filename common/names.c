@@ -3,6 +3,7 @@
 #include "digest.h"
 #include "entry.h"
 #include "rejection.h"
+#include "stream.h"
 #include "timestamp.h"
 
 #include <errno.h>
@@ -39,43 +40,31 @@ enum spool_state names_find(const struct spool *spool, const char *name)
     enum spool_state state = SPOOL_NEW;
     while (state < SPOOL_STATES &&
            (spool->directories[state] < 0 ||
-            fstatat(spool->directories[state], name, &status, AT_SYMLINK_NOFOLLOW) != 0))
+            (fstatat(spool->directories[state], name, &status, AT_SYMLINK_NOFOLLOW) != 0 &&
+             errno == ENOENT)))
         state++;
     return state;
 }
 
-/* A descriptor of its own, as a directory's has a position that is shared by all who hold it. */
 bool names_open(struct names_cursor *cursor, const struct spool *spool, enum spool_state state)
 {
     *cursor = (struct names_cursor){.state = state};
     if (spool->directories[state] < 0)
         return true;
-    int fd = openat(spool->directories[state], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cursor->stream = fd < 0 ? NULL : fdopendir(fd);
-    if (cursor->stream == NULL && fd >= 0) {
-        int error = errno;
-        (void)close(fd);
-        errno = error;
-    }
+    cursor->stream = stream_open(spool->directories[state]);
     return cursor->stream != NULL;
-}
-
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 const char *names_next(struct names_cursor *cursor)
 {
-    for (;;) {
-        errno = 0;
-        const struct dirent *found = cursor->stream == NULL ? NULL : readdir(cursor->stream);
-        if (found == NULL)
-            return NULL;
+    const struct dirent *found;
+    errno = 0;
+    while (cursor->stream != NULL && (found = stream_next(cursor->stream)) != NULL) {
         if (names_fit(cursor->state, found->d_name))
             return found->d_name;
-        cursor->odd += is_dots(found->d_name) ? 0 : 1;
+        cursor->odd++;
     }
+    return NULL;
 }
 
 void names_close(struct names_cursor *cursor)

@@ -37,8 +37,8 @@ struct names_cursor {
  * rejection.h says. */
 bool names_fit(enum spool_state state, const char *name);
 
-/* The first state, in the order in which an entry moves, that has something of that name;
- * SPOOL_STATES if none has. What is moving meanwhile can be missed, so look twice. */
+/* The first state, in the order in which an entry moves, that has something of that name, or that
+ * cannot say so; SPOOL_STATES if none has. What is moving meanwhile can be missed: look twice. */
 enum spool_state names_find(const struct spool *spool, const char *name);
 
 /* The names in a directory of the spool, which is empty if it is missing. Returns false with

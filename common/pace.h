@@ -33,8 +33,8 @@ struct pace {
  * noted in the file `name` of the directory, under a lock. A turn farther off than the time-out is
  * nobody's: the file is damaged, or the clock was set back. Who wakes up too late for a turn takes
  * another, lest the late ones come together with the next. After a wait, a `reserve`th of the
- * time-out must be left for what comes then. Returns false at once and without using a turn up: with
- * a 503 if the turn comes too late for that, with a 504 if the deadline has passed anyway.
+ * time-out must be left for what comes then. Returns false at once and without using a turn up:
+ * with a 503 if the turn comes too late for that, with a 504 if the deadline has passed anyway.
  */
 bool pace_wait(const struct pace *pace, const char *name, int reserve, struct problem *problem);
 

@@ -70,7 +70,7 @@ static bool prune_entry(struct pruning *pruning, const char *name)
     else if (unlinkat(directory, name, 0) != 0)
         return errno == ENOENT;
     if (pruning->force && pruning->attempts >= 0)
-        attempt_forget(pruning->attempts, name);
+        (void)attempt_forget(pruning->attempts, name);
     pruning->removed++;
     pruning->bytes += (uint64_t)status.st_size;
     return true;
@@ -86,8 +86,8 @@ static bool prune_all(struct pruning *pruning)
     if (!names_open(&cursor, &pruning->spool, pruning->state))
         return false;
     while (good && !ferror(stdout) && (name = names_next(&cursor)) != NULL) {
-        good = prune_entry(pruning, name);
         progress_show(&pruning->progress, ++pruning->seen, pruning->total);
+        good = prune_entry(pruning, name);
     }
     int error = good && ferror(stdout) ? 0 : errno;
     names_close(&cursor);

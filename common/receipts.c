@@ -3,9 +3,9 @@
 #include "directory.h"
 #include "entry.h"
 #include "names.h"
+#include "stream.h"
 #include "timestamp.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -32,17 +32,14 @@ static bool is_needless(const struct spool *spool, int directory, const char *li
            names_find(spool, name) == SPOOL_STATES && names_find(spool, name) == SPOOL_STATES;
 }
 
-/* Takes the descriptor. */
 static uint64_t prune(const struct spool *spool, int directory, int64_t before, bool force)
 {
     uint64_t count = 0;
     const struct dirent *found;
-    DIR *stream = fdopendir(directory);
-    if (stream == NULL) {
-        (void)close(directory);
+    DIR *stream = stream_open(directory);
+    if (stream == NULL)
         return 0;
-    }
-    while ((found = readdir(stream)) != NULL)
+    while ((found = stream_next(stream)) != NULL)
         if (is_needless(spool, directory, found->d_name, before) &&
             (!force || unlinkat(directory, found->d_name, 0) == 0))
             count++;
@@ -61,5 +58,9 @@ uint64_t receipts_prune(const struct spool *spool, int64_t before, bool force)
     int directory = state < 0 ? -1 : openat(state, "received", flags);
     if (state >= 0)
         (void)close(state);
-    return directory < 0 ? 0 : prune(spool, directory, before < latest ? before : latest, force);
+    if (directory < 0)
+        return 0;
+    uint64_t count = prune(spool, directory, before < latest ? before : latest, force);
+    (void)close(directory);
+    return count;
 }

@@ -1,32 +1,42 @@
 #include "runner.h"
 
+#include "directory.h"
+#include "stream.h"
 #include "timestamp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
-/* Call `each` for the names in a directory, as it is now. What cannot be read is to be looked at
- * again. */
-static void list(struct runner *runner, int directory, void (*each)(struct runner *, const char *))
+/* All is to be looked at again. A runner that does not watch ends, like one that cannot claim. */
+static void try_later(struct runner *runner, const struct problem *problem)
 {
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    if (stream == NULL) {
-        runner->recover = true;
-        if (fd >= 0)
-            (void)close(fd);
-        return;
-    }
-    for (const struct dirent *found = readdir(stream); found != NULL; found = readdir(stream))
+    report_problem(runner, problem);
+    runner->recover = true;
+    if (!runner->options->watch)
+        runner->trouble = EX_IOERR;
+}
+
+/* Call `each` for the names in a directory, as it is now. */
+static void list(struct runner *runner, int directory, const char *path,
+                 void (*each)(struct runner *, const char *))
+{
+    struct problem problem;
+    const struct dirent *found;
+    DIR *stream = stream_open(directory);
+    while (stream != NULL && (found = stream_next(stream)) != NULL)
         if (found->d_name[0] != '.')
             each(runner, found->d_name);
-    (void)closedir(stream);
+    if (stream == NULL || errno != 0) {
+        (void)directory_failed(runner->spool.path, "list", path, &problem);
+        try_later(runner, &problem);
+    }
+    if (stream != NULL)
+        (void)closedir(stream);
 }
 
 /* --- leases of dead runners --- */
@@ -88,15 +98,11 @@ static bool is_dead_claim(struct runner *runner, const char *name, const struct 
 static bool count(struct runner *runner, const char *name, struct attempt *attempt, int64_t *wait,
                   struct problem *problem)
 {
-    uint64_t random = 0;
     if (!attempt_read(runner->attempts_directory, name, attempt, problem))
         return false;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = 0;
     attempt->attempts++;
     attempt->failures++;
-    *wait = attempt_delay(attempt->attempts, random);
-    attempt->retry = timestamp_now() + *wait;
+    *wait = attempt_put_off(attempt);
     (void)snprintf(attempt->error, sizeof attempt->error,
                    "whoever had claimed it died or went away while it was in work/");
     return attempt_write(&runner->spool, runner->attempts_directory, name, attempt, problem);
@@ -148,16 +154,16 @@ static void look_at_claim(struct runner *runner, const char *name)
         entry_open(runner->spool.directories[SPOOL_WORK], name, &entry, &problem);
     if (verdict == ENTRY_ODD)
         report_odd(runner, SPOOL_WORK, name, problem.reason);
-    if (verdict == ENTRY_FAILED)
-        runner->recover = true;
+    if (verdict == ENTRY_FAILED) {
+        report_which(SPOOL_WORK, name, &problem);
+        try_later(runner, &problem);
+    }
     if (verdict != ENTRY_READ)
         return;
     subject_key(&entry, name, &subject);
     if (is_dead_claim(runner, name, &subject) &&
-        !give_back(runner, name, &subject, &entry, &problem)) {
-        report_problem(runner, &problem);
-        runner->recover = true;
-    }
+        !give_back(runner, name, &subject, &entry, &problem))
+        try_later(runner, &problem);
     entry_close(&entry);
 }
 
@@ -182,8 +188,8 @@ void recover_claims(struct runner *runner)
 {
     runner->recover = false;
     runner->look = true;
-    list(runner, runner->leases_directory, adopt);
-    list(runner, runner->spool.directories[SPOOL_WORK], look_at_claim);
+    list(runner, runner->leases_directory, LEASE_DIRECTORY, adopt);
+    list(runner, runner->spool.directories[SPOOL_WORK], "work", look_at_claim);
     /* What could not be returned stays orphaned, and its lease taken. */
     if (runner->recover)
         return;

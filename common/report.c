@@ -12,24 +12,36 @@ static void write_line(struct runner *runner, struct log_line *line)
     log_write(line);
 }
 
+/* What it says is escaped where it is shown. */
+static void copy_line(const struct job *job, char line[JOB_LINE_MAX + 1])
+{
+    for (size_t i = 0; i < job->line_length; i++) {
+        unsigned char byte = (unsigned char)job->line[i];
+        line[i] = job->line[i];
+        if (byte == '\t' || byte == '\r')
+            line[i] = ' ';
+        else if (byte < 0x20 || byte == 0x7f)
+            line[i] = '?';
+    }
+    line[job->line_length] = '\0';
+}
+
 void report_error(const struct job *job, int64_t timeout, char *text, size_t size)
 {
-    char line[2 * JOB_LINE_MAX];
+    char line[JOB_LINE_MAX + 1];
     const char *separator = job->line_length > 0 ? ": " : "";
-    (void)log_escape((struct text){job->line, job->line_length}, line, sizeof line);
+    copy_line(job, line);
     if (job->timed_out)
-        (void)snprintf(text, size, "no end within %lld s%s%.400s", (long long)(timeout / 1000),
+        (void)snprintf(text, size, "no end within %lld s%s%s", (long long)(timeout / 1000),
                        separator, line);
     else if (WIFSIGNALED(job->status))
-        (void)snprintf(text, size, "signal %d%s%.400s", WTERMSIG(job->status), separator, line);
+        (void)snprintf(text, size, "signal %d%s%s", WTERMSIG(job->status), separator, line);
     else
-        (void)snprintf(text, size, "exit %d%s%.400s", WEXITSTATUS(job->status), separator, line);
+        (void)snprintf(text, size, "exit %d%s%s", WEXITSTATUS(job->status), separator, line);
 }
 
 static const char *outcome_of(const struct job *job)
 {
-    if (job->lost)
-        return "lost";
     if (job->state == JOB_DONE)
         return "done";
     if (job->state == JOB_FAILED)
@@ -37,10 +49,11 @@ static const char *outcome_of(const struct job *job)
     return job->interrupted ? "returned" : "retry";
 }
 
-void report_job(struct runner *runner, const struct job *job)
+static void write_job(struct runner *runner, const struct job *job, const char *outcome,
+                      const char *reason)
 {
     struct log_line line = LOG_LINE_INIT;
-    log_text(&line, "outcome", text_of(outcome_of(job)));
+    log_text(&line, "outcome", text_of(outcome));
     log_text(&line, "file", text_of(job->name));
     log_text(&line, "subject", job->entry.subject);
     log_number(&line, "attempt", job->attempt.attempts);
@@ -49,11 +62,20 @@ void report_job(struct runner *runner, const struct job *job)
     else
         log_number(&line, "exit", WEXITSTATUS(job->status));
     log_number(&line, "ms", job->ended - job->started);
-    if (job->lost)
-        log_text(&line, "reason", text_of("its lease was lost: another runner goes on with it"));
-    else if (job->state != JOB_DONE)
-        log_text(&line, "reason", text_of(job->attempt.error));
+    log_text(&line, "reason", text_of(reason));
     write_line(runner, &line);
+}
+
+void report_job(struct runner *runner, const struct job *job)
+{
+    write_job(runner, job, outcome_of(job), job->state == JOB_DONE ? NULL : job->attempt.error);
+}
+
+void report_lost(struct runner *runner, const struct job *job)
+{
+    write_job(runner, job, "lost",
+              job->lost ? "its lease was lost: another runner goes on with it"
+                        : "somebody has taken it out of work/ meanwhile");
 }
 
 void report_returned(struct runner *runner, const char *name, const struct entry *entry,
@@ -83,6 +105,13 @@ void report_odd(struct runner *runner, enum spool_state state, const char *name,
     log_text(&line, "file", text_of(name));
     log_text(&line, "reason", text_of(why));
     write_line(runner, &line);
+}
+
+void report_which(enum spool_state state, const char *name, struct problem *problem)
+{
+    const struct problem what = *problem;
+    (void)problem_set(problem, what.status, "%s/%s: %s", spool_state_name(state), name,
+                      what.reason);
 }
 
 void report_problem(struct runner *runner, const struct problem *problem)

@@ -34,7 +34,7 @@ bool response_problem(const struct problem *problem, const char *challenge);
  * by this: false if it was answered before. */
 bool response_emergency(void);
 
-/* There is nobody who could be answered, as on a command line: response_emergency is to be silent. */
+/* There is nobody to be answered, as on a command line: response_emergency is to be silent. */
 void response_to_nobody(void);
 
 #endif

@@ -74,7 +74,7 @@ static bool open_memory(struct runner *runner, struct problem *problem)
         runner->jobs != NULL && window_init(&runner->front) && window_init(&runner->behind);
     for (unsigned i = 0; runner->jobs != NULL && i < runner->job_count; i++)
         job_init(&runner->jobs[i]);
-    return opened || problem_memory(problem);
+    return opened || problem_set(problem, 503, "out of memory");
 }
 
 /* What is open or allocated after a failure is closed by close_all() all the same. */
@@ -101,15 +101,24 @@ static void close_descriptor(int fd)
         (void)close(fd);
 }
 
+/* The lease of an entry that stays claimed dies with the runner, so that it is returned; also if it
+ * was claimed by another one, which died before. */
+static void release_all(const struct runner *runner)
+{
+    for (size_t i = 0; i < runner->held.size; i++) {
+        const struct subject_slot *slot = &runner->held.slots[i];
+        if (slot->used && slot->value != RUNNER_BUSY &&
+            subject_table_get(&runner->orphaned, &slot->subject) == NULL)
+            lease_release(&runner->leases, &slot->subject);
+    }
+}
+
 static void close_all(struct runner *runner)
 {
     struct subject_table *const tables[] = {&runner->held,    &runner->skipped, &runner->passed,
                                             &runner->foreign, &runner->failed,  &runner->orphaned,
                                             &runner->reported};
-    /* The lease of an entry that stays claimed dies with the runner, so that it is returned. */
-    for (size_t i = 0; i < runner->held.size; i++)
-        if (runner->held.slots[i].used && runner->held.slots[i].value != RUNNER_BUSY)
-            lease_release(&runner->leases, &runner->held.slots[i].subject);
+    release_all(runner);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         subject_table_release(tables[i]);
     for (unsigned i = 0; runner->jobs != NULL && i < runner->job_count; i++)
@@ -258,10 +267,9 @@ static int64_t next_deadline(const struct runner *runner)
 
 static void look_again(struct runner *runner, int64_t now)
 {
-    if (now >= runner->rescan_at) {
+    if (now >= runner->rescan_at && !runner->behind_walking) {
         runner->rescan_at = now + RUNNER_RESCAN;
         runner->recover = true;
-        claim_read_failed(runner);
         claim_rescan(runner);
     }
     if (runner->recover && now >= runner->recover_at) {
@@ -327,18 +335,22 @@ static bool sync_ended(struct runner *runner)
     return done && given_up && returned;
 }
 
+/* It may have taken long to come here, so it is asked once more whose the entry is. */
 static void start(struct runner *runner, struct job *job)
 {
     struct problem problem;
-    if (job_start(job, &runner->setting))
+    job->lost = !lease_holds(&runner->leases, &job->subject);
+    if (!job->lost && job_start(job, &runner->setting))
         return;
-    (void)failed("start the command", &problem);
-    report_problem(runner, &problem);
     /* As if it had been stopped at once: not the entry's fault. */
     job->state = JOB_ENDED;
     job->interrupted = true;
     job->status = SIGKILL;
     job->started = job->ended = timestamp_monotonic();
+    if (job->lost)
+        return;
+    (void)failed("start the command", &problem);
+    report_problem(runner, &problem);
     if (!runner->options->watch)
         runner->trouble = EX_OSERR;
 }

@@ -74,16 +74,21 @@ struct runner {
     struct leases leases;
     struct job *jobs; /* twice options->jobs: while one is made durable, the next is claimed */
     unsigned job_count;
-    unsigned active;               /* claimed, running or ended: options->jobs at most */
-    struct window front;           /* the oldest entries */
-    struct window behind;          /* more of them, where those in front wait */
-    bool behind_done;              /* nothing can be run behind, until that changes: */
-    bool behind_stale;             /* it is to be looked at from its beginning */
+    unsigned active;      /* claimed, running or ended: options->jobs at most */
+    struct window front;  /* the oldest entries */
+    struct window behind; /* more of them, where those in front wait */
+    bool behind_done;     /* nothing can be run behind, until that changes: */
+    bool behind_stale;    /* it is to be looked at from its beginning, */
+    bool behind_walking;  /* but not before the present walk has come to its end */
+    int64_t behind_spent; /* milliseconds, on this walk */
+    uint64_t behind_waiting, behind_blocked; /* in what this walk has seen */
     struct subject_table held;     /* subjects of which it has the lease: when they may go on */
     struct subject_table skipped;  /* by the present walk: an older entry of that subject waits */
     struct subject_table passed;   /* in the windows behind that were left */
     struct subject_table foreign;  /* held by others: when to ask again */
-    struct subject_table failed;   /* of which an entry is in failed/; with strict_order only */
+    struct subject_table failed;   /* of which an entry is in failed/; with strict_order only: */
+    struct stat failed_status;     /* of that directory, before it was last read */
+    int64_t failed_read;           /* and when that was, in seconds of its file system's clock */
     struct subject_table orphaned; /* taken over from dead runners, whose claims are to return */
     struct subject_table reported; /* odd names */
     bool unsynced[SPOOL_STATES];
@@ -116,9 +121,6 @@ void claim_all(struct runner *runner);
 /* Look at all of new/ again from its beginning. */
 void claim_rescan(struct runner *runner);
 
-/* With strict_order: look at what is in failed/. */
-void claim_read_failed(struct runner *runner);
-
 /* Whether entries of this type are to be run. */
 bool claim_wants(const struct runner *runner, const struct entry *entry);
 
@@ -144,12 +146,18 @@ void recover_claims(struct runner *runner);
 /* What became of a job. */
 void report_job(struct runner *runner, const struct job *job);
 
+/* Nothing could become of it, as it is not the runner's any more. */
+void report_lost(struct runner *runner, const struct job *job);
+
 /* What became of the claim of a dead runner. */
 void report_returned(struct runner *runner, const char *name, const struct entry *entry,
                      const struct attempt *attempt, bool given_up);
 
 /* An odd file, once: where, which, why. */
 void report_odd(struct runner *runner, enum spool_state state, const char *name, const char *why);
+
+/* Let the problem that entry_open has set say with which entry. */
+void report_which(enum spool_state state, const char *name, struct problem *problem);
 
 /* Trouble with the spool. */
 void report_problem(struct runner *runner, const struct problem *problem);

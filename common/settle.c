@@ -2,9 +2,7 @@
 
 #include "timestamp.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 
@@ -34,17 +32,6 @@ static enum job_state judge(const struct runner *runner, struct job *job)
     return job->attempt.failures >= runner->options->attempts ? JOB_FAILED : JOB_RETURNED;
 }
 
-/* When it is to be tried again, by the clock that does not jump. */
-static int64_t set_retry(struct job *job)
-{
-    uint64_t random = 0;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = 0;
-    int64_t delay = attempt_delay(job->attempt.attempts, random);
-    job->attempt.retry = timestamp_now() + delay;
-    return timestamp_monotonic() + delay;
-}
-
 /* What is remembered stands before the move: it may count an attempt too many, never one too
  * few. */
 static bool remember(struct runner *runner, struct job *job, enum job_state outcome, int64_t *next,
@@ -55,7 +42,7 @@ static bool remember(struct runner *runner, struct job *job, enum job_state outc
     if (outcome == JOB_DONE || returned)
         return true;
     if (outcome == JOB_RETURNED)
-        *next = set_retry(job);
+        *next = timestamp_monotonic() + attempt_put_off(&job->attempt);
     report_error(job, runner->options->timeout, job->attempt.error, sizeof job->attempt.error);
     return attempt_write(&runner->spool, runner->attempts_directory, job->name, &job->attempt,
                          problem);
@@ -91,9 +78,9 @@ static void put_off(struct runner *runner, struct job *job, const struct problem
 
 static void lose(struct runner *runner, struct job *job)
 {
-    job->lost = true;
-    report_job(runner, job);
-    subject_table_remove(&runner->held, &job->subject);
+    report_lost(runner, job);
+    (void)subject_table_put(&runner->held, &job->subject, RUNNER_IDLE);
+    claim_release(runner, &job->subject);
     job_release(job);
     runner->active--;
     runner->look = true;
@@ -147,7 +134,8 @@ void settle_move(struct runner *runner, struct job *job)
     struct problem problem;
     if (timestamp_monotonic() < job->deadline)
         return;
-    if (job->lost || !lease_holds(&runner->leases, &job->subject)) {
+    job->lost = job->lost || !lease_holds(&runner->leases, &job->subject);
+    if (job->lost) {
         lose(runner, job);
         return;
     }
@@ -168,7 +156,7 @@ void settle_finish(struct runner *runner, struct job *job)
     if (job->state == JOB_DONE) {
         runner->done++;
         if (job->attempt.attempts > 1)
-            attempt_forget(runner->attempts_directory, job->name);
+            (void)attempt_forget(runner->attempts_directory, job->name);
     } else if (job->state == JOB_FAILED) {
         runner->given_up++;
     }

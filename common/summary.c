@@ -3,7 +3,6 @@
 #include "age.h"
 #include "attempt.h"
 #include "fields.h"
-#include "legible.h"
 #include "regular.h"
 
 #include <json-c/json.h>
@@ -54,8 +53,12 @@ static enum entry_verdict read_rejection(struct summary *summary, int directory)
         return errno == ENOENT ? ENTRY_GONE : errno == 0 ? ENTRY_ODD : ENTRY_FAILED;
     set_status(summary, &status);
     ssize_t length = pread(fd, head, sizeof head, 0);
+    if (length < 0)
+        (void)snprintf(summary->note, sizeof summary->note, "cannot read it: %s", strerror(errno));
     (void)close(fd);
-    struct text lines = {head, length < 0 ? 0 : (size_t)length};
+    if (length < 0)
+        return ENTRY_FAILED;
+    struct text lines = {head, (size_t)length};
     struct text answer = find_line(lines, "Status: ");
     struct text reason = find_line(lines, "Reason: ");
     (void)snprintf(summary->note, sizeof summary->note, "%.*s: %.*s", (int)answer.length,
@@ -136,17 +139,11 @@ void summary_cells(struct summary *summary, bool terminal, int64_t now,
     cells[6] = (struct cell){text_of(summary->note), note_hue(summary)};
 }
 
-/* What is no UTF-8 has no place in JSON: a note can be a part of anybody's file. */
 static bool add_note(struct json_object *object, const struct summary *summary)
 {
-    struct buffer note = BUFFER_INIT;
-    size_t columns = 0;
-    bool added = summary->note[0] == '\0';
-    if (!added && legible_append(&note, text_of(summary->note), false, &columns))
-        added = fields_text(object, summary->verdict == ENTRY_ODD ? "odd" : "note",
-                            (struct text){note.data, note.length});
-    buffer_release(&note);
-    return added;
+    return summary->note[0] == '\0' ||
+           fields_text(object, summary->verdict == ENTRY_ODD ? "odd" : "note",
+                       text_of(summary->note));
 }
 
 static bool fill(struct json_object *object, const struct summary *summary)

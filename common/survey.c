@@ -2,6 +2,7 @@
 
 #include "entry.h"
 #include "names.h"
+#include "stream.h"
 #include "timestamp.h"
 
 #include <errno.h>
@@ -94,16 +95,9 @@ static void look_closely(struct survey *survey, const char *name)
     look_inside(survey, name);
 }
 
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
 static void look_at(struct survey *survey, const struct dirent *found)
 {
     bool consumed = survey->state == SPOOL_DONE || survey->state == SPOOL_REJECTED;
-    if (is_dots(found->d_name))
-        return;
     if (!names_fit(survey->state, found->d_name))
         add(survey, found->d_name,
             "no entry has such a name; it is never consumed, and left alone");
@@ -122,10 +116,8 @@ static void look_through(struct survey *survey)
         return;
     }
     errno = 0;
-    while (cursor.stream != NULL && (found = readdir(cursor.stream)) != NULL) {
+    while (cursor.stream != NULL && (found = stream_next(cursor.stream)) != NULL)
         look_at(survey, found);
-        errno = 0;
-    }
     if (errno != 0)
         add(survey, NULL, strerror(errno));
     names_close(&cursor);

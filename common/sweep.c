@@ -3,26 +3,15 @@
 #include "attempt.h"
 #include "entry.h"
 #include "names.h"
+#include "stream.h"
+#include "temporary.h"
 #include "timestamp.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const char digits[] = "0123456789";
-static const char hex[] = "0123456789abcdef";
-
-/* <process>.<hexadecimal>: as spool.c (32 digits) and, behind a dot, attempt.c (16) name them. */
-static bool is_temporary(const char *name, size_t wanted)
-{
-    size_t length = strspn(name, digits);
-    const char *random = name + length + 1;
-    return length > 0 && name[length] == '.' && strspn(random, hex) == wanted &&
-           random[wanted] == '\0';
-}
 
 /* Whether it is a regular file; then its age. What is gone meanwhile is none, and no finding. */
 static bool find_age(int directory, const char *name, int64_t now, int64_t *age)
@@ -46,13 +35,15 @@ static void clear(struct findings *findings, const char *path, int directory, co
                      strerror(errno));
 }
 
-static void sweep_one(struct findings *findings, int directory, const char *name, int64_t now)
+static void sweep_one(struct findings *findings, const struct spool *spool, int directory,
+                      const char *name, int64_t now)
 {
+    (void)spool;
     const char *path = spool_state_name(SPOOL_TMP);
     int64_t age;
-    if (!is_temporary(name, 32) || !find_age(directory, name, now, &age))
+    if (!temporary_is_name(name) || !find_age(directory, name, now, &age))
         findings_add(findings, FINDING_PROBLEM, path, name,
-                     "it is no file of tradecloud-webhook, and left alone");
+                     "it is no file of ours, and left alone");
     else if (age > SWEEP_AGE)
         clear(findings, path, directory, name, "it was left behind by a process that was killed");
 }
@@ -72,48 +63,40 @@ static void sweep_attempt(struct findings *findings, const struct spool *spool, 
                           const char *name, int64_t now)
 {
     int64_t age;
-    bool temporary = name[0] == '.' && is_temporary(name + 1, 16);
-    if ((!temporary && !entry_is_name(name)) || !find_age(directory, name, now, &age))
+    if (!entry_is_name(name) || !find_age(directory, name, now, &age))
         findings_add(findings, FINDING_PROBLEM, ATTEMPT_DIRECTORY, name,
                      "it is no file of tradecloud-spool, and left alone");
-    else if (age > SWEEP_AGE && (temporary || !is_needed(spool, name)))
-        clear(findings, ATTEMPT_DIRECTORY, directory, name,
-              temporary ? "it was left behind by a process that was killed"
-                        : "its entry is gone, done or rejected");
+    else if (age > SWEEP_AGE && !is_needed(spool, name))
+        clear(findings, ATTEMPT_DIRECTORY, directory, name, "its entry is gone, done or rejected");
 }
 
-static DIR *open_stream(int directory)
-{
-    int fd = directory < 0 ? -1 : openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    if (stream == NULL && fd >= 0)
-        (void)close(fd);
-    return stream;
-}
+/* Sweep all of the directory `path` with `each`. */
+typedef void sweep_file(struct findings *findings, const struct spool *spool, int directory,
+                        const char *name, int64_t now);
 
-static bool is_dots(const char *name)
+static void sweep(struct findings *findings, const struct spool *spool, int directory,
+                  const char *path, int64_t now, sweep_file *each)
 {
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+    const struct dirent *found;
+    if (directory < 0)
+        return;
+    DIR *stream = stream_open(directory);
+    while (stream != NULL && (found = stream_next(stream)) != NULL)
+        each(findings, spool, directory, found->d_name, now);
+    if (stream == NULL || errno != 0)
+        findings_add(findings, FINDING_PROBLEM, path, NULL, "it cannot be listed: %s",
+                     strerror(errno));
+    if (stream != NULL)
+        (void)closedir(stream);
 }
 
 void sweep_temporary(struct findings *findings, const struct spool *spool, int64_t now)
 {
-    const struct dirent *found;
-    DIR *stream = open_stream(spool->directories[SPOOL_TMP]);
-    while (stream != NULL && (found = readdir(stream)) != NULL)
-        if (!is_dots(found->d_name))
-            sweep_one(findings, spool->directories[SPOOL_TMP], found->d_name, now);
-    if (stream != NULL)
-        (void)closedir(stream);
+    sweep(findings, spool, spool->directories[SPOOL_TMP], spool_state_name(SPOOL_TMP), now,
+          sweep_one);
 }
 
 void sweep_attempts(struct findings *findings, const struct spool *spool, int attempts, int64_t now)
 {
-    const struct dirent *found;
-    DIR *stream = open_stream(attempts);
-    while (stream != NULL && (found = readdir(stream)) != NULL)
-        if (!is_dots(found->d_name))
-            sweep_attempt(findings, spool, attempts, found->d_name, now);
-    if (stream != NULL)
-        (void)closedir(stream);
+    sweep(findings, spool, attempts, ATTEMPT_DIRECTORY, now, sweep_attempt);
 }

@@ -154,8 +154,13 @@ static int forget(const struct transfer *transfer, const char *const *names, siz
     if (transfer->attempts < 0)
         return EX_OK;
     for (size_t i = 0; i < count; i++)
-        if (is_there(transfer, SPOOL_FAILED, names[i]))
-            attempt_forget(transfer->attempts, names[i]);
+        if (is_there(transfer, SPOOL_FAILED, names[i]) &&
+            !attempt_forget(transfer->attempts, names[i])) {
+            bool forbidden = errno == EACCES || errno == EPERM;
+            command_say("%s: cannot forget the attempts at it: %s; nothing was moved", names[i],
+                        strerror(errno));
+            return forbidden ? EX_NOPERM : EX_IOERR;
+        }
     if (directory_sync(transfer->attempts))
         return EX_OK;
     command_say("cannot sync %s/" ATTEMPT_DIRECTORY ": %s", transfer->spool.path, strerror(errno));
@@ -203,16 +208,9 @@ static int retry_all(struct transfer *transfer)
 /* Returns -1 to go on, else the exit status. */
 static int parse_retry(int argc, char **argv, bool *all)
 {
-    static const struct option options[] = {
-        {"all", no_argument, NULL, 'a'}, COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option;
-    while ((option = command_option(argc, argv, retry_help, options)) != -1)
-        if (option == COMMAND_HELP)
-            return command_help(retry_help);
-        else if (option == 'a')
-            *all = true;
-        else
-            return EX_USAGE;
+    int status = command_flag(argc, argv, retry_help, "all", all);
+    if (status != -1)
+        return status;
     if (*all == (argc > optind))
         return command_misused(retry_help, "either NAMEs or --all are needed");
     return -1;
@@ -250,7 +248,7 @@ static int reject(struct transfer *transfer, const char *name)
             return report(name, outcome, SPOOL_REJECTED, &problem);
         int status = sync_both(transfer, states[i], SPOOL_REJECTED);
         if (transfer->attempts >= 0)
-            attempt_forget(transfer->attempts, name);
+            (void)attempt_forget(transfer->attempts, name);
         return status;
     }
     return is_there(transfer, SPOOL_REJECTED, name) ? EX_OK
@@ -259,12 +257,10 @@ static int reject(struct transfer *transfer, const char *name)
 
 static int parse_reject(int argc, char **argv)
 {
-    static const struct option options[] = {COMMAND_OPTION_HELP, {NULL, 0, NULL, 0}};
-    int option = command_option(argc, argv, reject_help, options);
-    if (option == COMMAND_HELP)
-        return command_help(reject_help);
-    if (option != -1)
-        return EX_USAGE;
+    bool flag;
+    int status = command_flag(argc, argv, reject_help, NULL, &flag);
+    if (status != -1)
+        return status;
     return argc == optind ? command_misused(reject_help, "a NAME is needed") : -1;
 }
 

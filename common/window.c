@@ -1,11 +1,10 @@
 #include "window.h"
 
-#include <dirent.h>
+#include "stream.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 bool window_init(struct window *window)
 {
@@ -88,34 +87,21 @@ static void offer(struct window *window, const char *name)
 static bool read_names(struct window *window, DIR *stream, int directory, const char *after,
                        window_odd *odd, void *context)
 {
-    for (;;) {
-        errno = 0;
-        const struct dirent *found = readdir(stream);
-        if (found == NULL)
-            return errno == 0;
-        const char *name = found->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-            continue;
-        if (!entry_is_name(name))
-            odd(context, directory, name);
-        else if (strcmp(name, after) > 0)
-            offer(window, name);
-    }
+    const struct dirent *found;
+    while ((found = stream_next(stream)) != NULL)
+        if (!entry_is_name(found->d_name))
+            odd(context, directory, found->d_name);
+        else if (strcmp(found->d_name, after) > 0)
+            offer(window, found->d_name);
+    return errno == 0;
 }
 
 static bool read_directory(struct window *window, int directory, const char *after, window_odd *odd,
                            void *context)
 {
-    /* Opened anew, as it is read from its beginning, whoever else reads it. */
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-    if (stream == NULL) {
-        int error = errno;
-        if (fd >= 0)
-            (void)close(fd);
-        errno = error;
+    DIR *stream = stream_open(directory);
+    if (stream == NULL)
         return false;
-    }
     bool good = read_names(window, stream, directory, after, odd, context);
     int error = errno;
     (void)closedir(stream);

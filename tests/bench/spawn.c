@@ -9,8 +9,8 @@
  * stand before it take precedence, and pipes as standard input and output. In each round every
  * program runs once; each round begins with another one and goes the other way round, so that none
  * always comes after the same. The first round is not counted. For each run a line is printed: the
- * program's number, wall time in nanoseconds, processor time in microseconds, peak memory in kB, and
- * the status it answered, 0 if there was none or it failed.
+ * program's number, wall time in nanoseconds, processor time in microseconds, peak memory in kB,
+ * and the status it answered, 0 if there was none or it failed.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import signal
 import subprocess
 import time
 
@@ -90,10 +91,16 @@ def test_done(consumed):
     assert consumed.entries("leases") == [] and consumed.entries("attempts") == []
 
 
+def unescape(value):
+    """A value of the log, as it was: escaped once."""
+    return value.encode().decode("unicode_escape").encode("latin-1").decode()
+
+
 @pytest.mark.parametrize("script, outcome, count, error", [
     ("echo bad data >&2; exit 65", "failed", 1, "exit 65: bad data"),
     ("exit 1", "failed", 2, "exit 1"),
-    ("printf 'one\\ntw\\033o' >&2; exit 255", "failed", 2, "exit 255: tw\\x1bo"),
+    ("printf 'one\\ntw\\033o' >&2; exit 255", "failed", 2, "exit 255: tw?o"),
+    ("printf 'say \"é\" \\\\ \t!\\r\\n' >&2; exit 3", "failed", 2, 'exit 3: say "é" \\  ! '),
 ])
 def test_given_up(consumed, script, outcome, count, error):
     name = consumed.put(1)
@@ -104,6 +111,7 @@ def test_given_up(consumed, script, outcome, count, error):
     assert attempt["attempts"] == attempt["failures"] == str(count)
     assert attempt["error"] == error
     assert done.lines[-2]["outcome"] == outcome
+    assert unescape(done.lines[-2]["reason"]) == error
     assert [r[3] for r in consumed.records() if r[0] == "start"] == ["1", "2"][:count]
 
 
@@ -239,6 +247,47 @@ def test_strict_order(consumed):
     assert consumed.starts()[-3:] == ["m1", "m3", "m5"]
 
 
+def test_strict_order_of_one_subject(consumed):
+    """What comes next of the subject is held back, too, when nothing else is to be done first."""
+    consumed.fill(3, 1)
+    assert consumed.run("--strict-order", script='test $CE_ID != m0 || exit 65').returncode == 65
+    assert consumed.starts() == ["m0"]
+    consumed.put(7, subject="T")
+    assert consumed.run("--strict-order", script='test $CE_ID != m0 || exit 65').returncode == 65
+    assert consumed.starts() == ["m0", "m7"]
+
+
+def test_strict_order_among_runners(consumed):
+    """One that another runner has given up holds its subject back at once; and not any more as soon as
+    it is retried."""
+    script = 'test $CE_ID$SPOOL_ATTEMPT != m11 || { while [ -e $record.wait ]; do sleep 0.1; done; exit 65; }'
+    wait = consumed.place / "record.wait"
+    wait.touch()
+    consumed.put(1)
+    runners = [consumed.start("--watch", "--strict-order", script=script, log="log0")]
+    wait_until(consumed.starts)
+    consumed.put(2, subject="T")
+    runners.append(consumed.start("--watch", "--strict-order", script=script, log="log1"))
+    wait_until(lambda: len(consumed.records()) == 3)
+    consumed.put(3)
+    runners[0].send_signal(signal.SIGTERM)
+    wait.unlink()
+    assert runners[0].wait(20) == 0
+    consumed.put(4, subject="T")
+    wait_until(lambda: "m4" in consumed.starts())
+    time.sleep(2.5)  # in which the other runner would ask for the lease of S again
+    assert consumed.starts() == ["m1", "m2", "m4"]
+    failed = consumed.path / "failed" / name_of(1)
+    os.utime(failed)
+    (consumed.path / "attempts" / name_of(1)).unlink()
+    consumed.record.write_text("")
+    failed.rename(consumed.path / "new" / name_of(1))
+    wait_until(lambda: len(consumed.starts()) >= 1)
+    assert consumed.starts()[0] == "m1"
+    runners[1].terminate()
+    assert runners[1].wait(20) == 0
+
+
 def test_types(consumed):
     consumed.put(1, kind="order")
     consumed.put(2, kind="shipment")
@@ -318,6 +367,47 @@ def test_more_that_wait_than_a_window_holds(consumed):
     wait_until(lambda: (consumed.path / "done" / late).exists(), 60)
     process.terminate()
     assert process.wait(20) == 0
+
+
+def put_many(consumed, first, count):
+    """Entries of another type, as names of one file."""
+    one = consumed.path / "new" / name_of(first, kind="shipment")
+    one.write_bytes(content("m", "many", kind="shipment"))
+    one.chmod(0o640)
+    hand_over(one)
+    for n in range(first + 1, first + count):
+        os.link(one, one.parent / name_of(n, kind="shipment"))
+
+
+def test_looks_up_between_windows(consumed):
+    """To look at all that waits can take minutes, in which signals are heard and leases renewed."""
+    put_many(consumed, 0, 40000)
+    trace = consumed.place / "trace"
+    done = consumed.run("--type", "*.order.*", prefix=["strace", "-f", "-o", trace, "-e",
+                                                       "trace=getdents64,poll"])
+    assert done.returncode == 0
+    listed = [0]
+    for line in trace.read_text().splitlines():
+        if " poll(" in line:
+            listed.append(0)
+        elif line.endswith(" = 0"):
+            listed[-1] += 1
+    # A window needs new/ once and work/ twice. When it starts, there are two, and three more.
+    assert sum(listed) >= 15 and max(listed) <= 9, listed
+
+
+def test_what_waits_far_behind_is_not_forgotten(consumed):
+    """Whatever is looked at after it, the end of the run tells that others have it."""
+    put_many(consumed, 0, 12000)
+    consumed.put(20000, subject="foreign")
+    put_many(consumed, 30000, 20000)
+    consumed.put(60000, subject="own")
+    first = consumed.start("--watch", "--type", "*.order.*", script="sleep 99")
+    wait_until(consumed.starts)
+    done = consumed.run("--type", "*.order.*")
+    assert done.returncode == 75 and done.lines[-1]["waiting"] == "1"
+    assert consumed.starts() == ["m20000", "m60000"]
+    first.kill()
 
 
 def test_progress_on_a_terminal(consumed):

@@ -97,6 +97,61 @@ def test_orphan_of_a_killed_runner(consumed):
     assert second.wait(10) == 0
 
 
+@pytest.mark.parametrize("directory, when", [("work", "5"), ("leases", "1")])
+def test_claims_that_cannot_be_listed(consumed, directory, when):
+    """The next run finds them: a claim that nobody has seen would wait for an hour."""
+    names = [consumed.put(n) for n in range(2)]
+    consumed.run(argv=["sh", "-c", "kill -9 $PPID; sleep 9"])
+    assert consumed.where() == {names[0]: "work", names[1]: "new"}
+    command = consumed.command()
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-o", "/dev/null", "-P", consumed.path / directory, "-e", "trace=getdents64",
+        "-e", f"inject=getdents64:error=EIO:when={when}"]
+    done = subprocess.run(command, env=consumed.environment(), capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 74, done
+    assert f"cannot list {consumed.path}/{directory}: Input/output error" in done.stderr
+    assert consumed.run().returncode == 0
+    assert consumed.where() == dict.fromkeys(names, "done")
+
+
+@pytest.mark.parametrize("state", ["new", "work"])
+@pytest.mark.parametrize("watch", [True, False])
+def test_entry_that_cannot_be_read(consumed, state, watch):
+    """As its subject is not known, all waits for it; it is named."""
+    bad = consumed.put(1, state=state)
+    later = consumed.put(2, subject="T")
+    place = [consumed.path / state / bad, consumed.path / state]
+    command = consumed.command(*["--watch"] * watch)
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-D", "-o", "/dev/null", "-P", place[0], "-e", "trace=pread64",
+        "-e", "inject=pread64:error=EIO"]
+    with open(consumed.place / "log", "wb") as log:
+        process = subprocess.Popen(command, stderr=log, env=consumed.environment())
+    consumed.processes.append(process)
+    wait_until(lambda: f"{state}/{bad}: cannot read it: Input/output error" in [
+        line["reason"] for line in consumed.log() if line["outcome"] == "trouble"])
+    if watch:
+        process.terminate()
+    assert process.wait(20) == (0 if watch else 74)
+    assert consumed.where()[bad] == state and later in consumed.where()
+
+
+@pytest.mark.parametrize("call", ["getdents64", "openat", "newfstatat,fstat"])
+def test_strict_order_that_cannot_be_kept(consumed, call):
+    """Without knowing what is in failed/, nothing is run."""
+    consumed.put(1, state="failed")
+    later = consumed.put(2)
+    when = "1" if call != "openat" else "2"
+    command = consumed.command("--strict-order")
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-o", "/dev/null", "-P", consumed.path / "failed", "-e", f"trace={call}",
+        "-e", f"inject={call}:error=EIO:when={when}"]
+    done = subprocess.run(command, env=consumed.environment(), capture_output=True, timeout=60)
+    assert done.returncode == 74, done
+    assert consumed.starts() == [] and consumed.where()[later] == "new"
+
+
 def test_stopped_runner(consumed):
     """It is not dead, and nobody takes from it what it has."""
     names = [consumed.put(n) for n in range(2)]
@@ -171,6 +226,55 @@ def test_lost_lease(consumed):
     assert hex_of("S") in consumed.entries("leases")
 
 
+def test_lease_lost_before_the_start(consumed):
+    """It took so long to claim the entry that another host has taken over: nothing is started."""
+    name = consumed.put(1)
+    command = consumed.command("--watch")
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-D", "-o", "/dev/null", "-e", "trace=renameat2",
+        "-e", "inject=renameat2:delay_exit=2000000:when=1"]
+    with open(consumed.place / "log", "wb") as log:
+        process = subprocess.Popen(command, stderr=log, env=consumed.environment())
+    consumed.processes.append(process)
+    wait_until(lambda: consumed.where() == {name: "work"})
+    (consumed.path / "leases" / hex_of("S")).unlink()
+    pretend_lease(consumed, "S", 0)
+    wait_until(lambda: any(line["outcome"] == "lost" for line in consumed.log()))
+    assert consumed.starts() == []
+    assert consumed.where() == {name: "work"} and hex_of("S") in consumed.entries("leases")
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.parametrize("when", ["3+2", "4+2"])
+def test_lease_that_cannot_be_looked_at(consumed, when):
+    """It is not lost by that: nothing is run in vain, and nothing left behind."""
+    names = [consumed.put(n) for n in range(4)]
+    command = consumed.command()
+    command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+        "strace", "-o", "/dev/null", "-P", consumed.path / "leases", "-e",
+        "trace=newfstatat", "-e", f"inject=newfstatat:error=EIO:when={when}"]
+    done = subprocess.run(command, env=consumed.environment(), capture_output=True, text=True)
+    assert "lost" not in done.stderr and done.returncode in (0, 74), done
+    assert consumed.run().returncode == 0
+    assert consumed.where() == dict.fromkeys(names, "done")
+    assert consumed.starts() == ["m0", "m1", "m2", "m3"]
+
+
+def test_command_that_moves_its_entry(consumed):
+    """It is told so, what comes after it goes on, and others can have its subject."""
+    names = [consumed.put(n) for n in range(2)]
+    script = f'test $CE_ID != m0 || mv "$SPOOL_FILE" {consumed.path}/failed/'
+    process = consumed.start("--watch", script=script)
+    wait_until(lambda: len(consumed.log()) == 2)
+    assert consumed.where() == {names[0]: "failed", names[1]: "done"}
+    assert [(line["outcome"], line.get("reason")) for line in consumed.log()] == [
+        ("lost", "somebody has taken it out of work/ meanwhile"), ("done", None)]
+    wait_until(lambda: hex_of("S") not in consumed.entries("leases"))
+    process.terminate()
+    assert process.wait(10) == 0
+
+
 def test_claim_of_somebody_else(consumed):
     """A plain rename into work/ is respected, and what comes after it waits."""
     claimed = consumed.put(1)
@@ -227,6 +331,22 @@ def test_odd_files(consumed):
     assert "may not be read" in reasons[name_of(9)]
     assert ("work", "README", "its name is no entry's") in odd
     assert consumed.where()[name_of(13)] == "work"
+
+
+@pytest.mark.parametrize("kind", ["socket", "pipe", "link", "directory", "unreadable"])
+def test_odd_attempts(consumed, kind):
+    """What is no file, or may not be read, is nothing that is remembered, and stops nobody."""
+    names = [consumed.put(1), consumed.put(2, subject="T")]
+    path = consumed.path / "attempts" / names[0]
+    path.parent.mkdir()
+    path.parent.chmod(0o2770)
+    with socket.socket(socket.AF_UNIX) as listener:
+        {"socket": lambda: listener.bind(str(path)), "pipe": lambda: os.mkfifo(path),
+         "link": lambda: path.symlink_to(consumed.path / "new" / names[1]), "directory": path.mkdir,
+         "unreadable": lambda: path.touch(0)}[kind]()
+    run("chown", "-h", "www-data:www-data", path.parent)
+    assert consumed.run().returncode == 0
+    assert consumed.where() == dict.fromkeys(names, "done")
 
 
 def test_replaced_after_it_was_looked_at(consumed):
@@ -410,6 +530,7 @@ FAILING = [
     ("getdents64", "EIO", "3", None),
     ("poll", "EINTR", "1+2", 0),
     ("utimensat", "EIO", "1", 0),
+    ("wait4", "EINTR", "1+2", 0),
 ]
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from consuming import content, name_of
-from operating import DATA, MISSING, OUTPUT, REJECTION, look, put_odd_things
+from operating import DATA, MISSING, OUTPUT, REJECTION, look, put_odd_things, rejection_name
 
 SUBJECT = "f56aa4ce-8ec8-5197-bc26-77716a58add7-PO-05-#51388860"
 
@@ -46,6 +46,17 @@ def test_list_of_what_failed(operated):
     assert (entry["attempts"], entry["note"], entry["state"]) == (3, "exit 1: ERP is closed", "failed")
     operated.remember(name, error="\x1b[2J")
     assert operated.rows("list", "failed")[0][6] == "?[2J"
+
+
+def test_notes_are_escaped_once(operated):
+    """In JSON, a note is what the command wrote."""
+    name = operated.put(1, state="failed")
+    note = 'exit 1: say "é" C:\\new'
+    operated.remember(name, error=note)
+    assert operated.rows("list", "failed")[0][6] == 'exit 1: say "é" C:\\\\new'
+    assert json.loads(operated.good("list", "--json", "failed")[0])["note"] == note
+    operated.write("attempts", name, b"attempts 1\nerror \xff\xc3\n")
+    assert json.loads(operated.good("list", "--json", "failed")[0])["note"] == "\xff\xc3"
 
 
 def test_list_of_what_was_rejected(operated):
@@ -122,6 +133,15 @@ def test_trouble_while_listing(operated):
     assert names[0] in done.stderr and "Input/output error" in done.stderr
 
 
+def test_trouble_while_listing_what_was_rejected(operated):
+    name = operated.put_rejection(1)
+    prefix = ["strace", "-o", "/dev/null", "-P", operated.path / "rejected" / name, "-e",
+              "trace=pread64", "-e", "inject=pread64:error=EIO"]
+    done = operated.call("list", "rejected", prefix=prefix)
+    assert (done.returncode, done.stdout) == (OUTPUT, "")
+    assert f"rejected/{name}: cannot read it: Input/output error" in done.stderr
+
+
 def test_memory_of_a_long_list(operated):
     """It is bounded by the names, not by the contents."""
     operated.fill(1500, 5)
@@ -184,6 +204,12 @@ def test_show_what_was_rejected(operated):
     name = operated.put_rejection(1, body)
     assert operated.call("show", name, text=False).stdout == REJECTION + body
     assert operated.call("show", "--data", name, text=False).stdout == body
+
+
+def test_show_an_empty_rejection(operated):
+    name = operated.write("rejected", rejection_name(1))
+    for options in ([], ["--data"]):
+        assert operated.call("show", *options, name).stdout == ""
 
 
 def test_show_on_a_terminal(operated):

@@ -10,7 +10,7 @@ import time
 import pytest
 from client import order
 from consuming import name_of
-from operating import DATA, MEMBER, MISSING, OUTPUT, put_odd_things, rejection_name
+from operating import DATA, FORBIDDEN, MEMBER, MISSING, OUTPUT, put_odd_things, rejection_name
 from server import hand_over
 from test_syscalls import receive
 
@@ -112,6 +112,18 @@ def test_retry_that_cannot_be_made_durable(operated):
                                                 "-e", "inject=fsync:error=EIO"])
     assert done.returncode == OUTPUT and "sync" in done.stderr
     assert operated.where() == {name: "new"}
+
+
+@pytest.mark.parametrize("error, status", [("EIO", OUTPUT), ("EACCES", FORBIDDEN)])
+def test_retry_that_cannot_forget(operated, error, status):
+    """An entry would not be tried as if for the first time: it stays."""
+    name = operated.put(1, state="failed")
+    operated.remember(name)
+    prefix = ["strace", "-o", "/dev/null", "-P", operated.path / "attempts", "-e", "trace=unlinkat",
+              "-e", f"inject=unlinkat:error={error}"]
+    done = operated.call("retry", "--all", prefix=prefix)
+    assert done.returncode == status and "cannot forget" in done.stderr
+    assert operated.where() == {name: "failed"} and operated.attempt(name)["attempts"] == "3"
 
 
 def test_retry_leaves_odd_things(operated):
@@ -280,6 +292,23 @@ def test_prune_forgets_receipts(operated):
     # Once its entry is removed, its link goes, too.
     operated.call("prune", "--older-than", "0s", "--force")
     assert set(os.listdir(received)) == {"order_new", "foreign", "order_file"}
+
+
+def test_prune_keeps_receipts_in_doubt(operated):
+    """A link stays if a directory does not tell whether the entry is there."""
+    received = operated.path / "state" / "received"
+    received.mkdir(parents=True)
+    time, link = operated.put(1, state="failed").removesuffix(".json").split("_", 1)
+    (received / link).symlink_to(time)
+    os.utime(received / link, (OLD, OLD), follow_symlinks=False)
+    hand_over(operated.path / "state")
+    for path in (operated.path / "state", received):
+        path.chmod(0o700)
+    # What is asked first is the directory itself.
+    prefix = ["strace", "-o", "/dev/null", "-P", operated.path / "failed", "-e",
+              "trace=newfstatat", "-e", "inject=newfstatat:error=EIO:when=2+"]
+    assert operated.call("prune", "--older-than", "30d", "--force", prefix=prefix).returncode == 0
+    assert os.listdir(received) == [link]
 
 
 # --- who does it, and with which names ---

@@ -63,8 +63,8 @@ static void test_written_and_read(void **state)
     assert_true(attempt_write(&spool, directory, NAME, &attempt, &problem));
     assert_true(attempt_read(directory, NAME, &back, &problem));
     assert_memory_equal(&back, &attempt, sizeof back);
-    attempt_forget(directory, NAME);
-    attempt_forget(directory, NAME);
+    assert_true(attempt_forget(directory, NAME));
+    assert_true(attempt_forget(directory, NAME));
     assert_true(attempt_read(directory, NAME, &back, &problem));
     assert_int_equal(back.attempts, 0);
     assert_string_equal(back.error, "");
@@ -104,13 +104,15 @@ static void test_nonsense(void **state)
     assert_string_equal(attempt.error, "");
     read_content("attempts 5\0\nerror x\n", 20, &attempt);
     assert_int_equal(attempt.attempts, 0);
-    attempt_forget(directory, NAME);
+    assert_true(attempt_forget(directory, NAME));
     assert_int_equal(symlinkat("/etc/passwd", directory, NAME), 0);
     assert_true(attempt_read(directory, NAME, &attempt, &problem));
     assert_int_equal(attempt.attempts, 0);
-    attempt_forget(directory, NAME);
+    assert_true(attempt_forget(directory, NAME));
     assert_int_equal(mkdirat(directory, NAME, 0700), 0);
     assert_true(attempt_read(directory, NAME, &attempt, &problem));
+    assert_true(attempt_forget(directory, NAME));
+    assert_false(attempt_forget(-1, NAME));
     free(large);
 }
 

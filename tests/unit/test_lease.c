@@ -138,6 +138,27 @@ static void test_by_time(void **state)
     lease_close(&a);
 }
 
+/* Half a minute ago the clock was an hour behind, and others had no time to renew theirs. */
+static void test_clock_jumps_ahead(void **state)
+{
+    struct leases a;
+    (void)state;
+    begin(&a);
+    pretend(DEAD_ID, name_of_lease(), 3600);
+    a.ahead -= 3600000;
+    assert_int_equal(take(&a), LEASE_HELD);
+    assert_int_equal(take(&a), LEASE_HELD);
+    a.jumped -= LEASE_AGE;
+    assert_int_equal(take(&a), LEASE_TAKEN_OVER);
+    /* What goes back is no danger. */
+    pretend(DEAD_TOO, "00000000000000010000000000000003", 3600);
+    a.ahead += 3600000;
+    const struct subject other = {{1, 3}};
+    struct problem problem;
+    assert_int_equal(lease_take(&a, &other, &problem), LEASE_TAKEN_OVER);
+    lease_close(&a);
+}
+
 /* Some of those who took over died while they did. */
 static void test_chain(void **state)
 {
@@ -281,13 +302,10 @@ static void test_race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_PLACE(test_taken_and_released),
-        IN_PLACE(test_by_time),
-        IN_PLACE(test_chain),
-        IN_PLACE(test_foreign_file),
-        IN_PLACE(test_removed),
-        IN_PLACE(test_inherited_lock),
-        IN_PLACE(test_race),
+        IN_PLACE(test_taken_and_released), IN_PLACE(test_by_time),
+        IN_PLACE(test_clock_jumps_ahead),  IN_PLACE(test_chain),
+        IN_PLACE(test_foreign_file),       IN_PLACE(test_removed),
+        IN_PLACE(test_inherited_lock),     IN_PLACE(test_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
