@@ -2,12 +2,11 @@
 
 #include "directory.h"
 #include "process.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -50,17 +49,6 @@ static bool has_room(const struct spool *spool, uint64_t length, struct problem 
     return true;
 }
 
-/* A name in tmp/ that no other process on no other host has: 128 random bits. */
-static bool make_name(char name[DRAFT_NAME_SIZE])
-{
-    uint64_t random[2];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return false;
-    (void)snprintf(name, DRAFT_NAME_SIZE, "%ld.%016" PRIx64 "%016" PRIx64, (long)getpid(),
-                   random[0], random[1]);
-    return true;
-}
-
 /* That this fails changes nothing for the entry: what stays in tmp/ is swept one day. */
 static void remove_name(const struct draft *draft)
 {
@@ -75,15 +63,11 @@ bool draft_create(struct draft *draft, const struct spool *spool, uint64_t room,
     *draft = (struct draft){.spool = spool, .fd = -1, .length = room, .granted = room + expected};
     if (!has_room(spool, draft->granted, problem))
         return false;
-    if (make_name(draft->name)) {
-        process_remove_at_end(tmp, draft->name);
-        draft->fd =
-            openat(tmp, draft->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
-    }
-    if (draft->fd >= 0)
-        return true;
-    process_remove_at_end(-1, NULL);
-    return failed(spool, "create a file in", SPOOL_TMP, problem);
+    draft->fd = temporary_create(tmp, draft->name);
+    if (draft->fd < 0)
+        return failed(spool, "create a file in", SPOOL_TMP, problem);
+    process_remove_at_end(tmp, draft->name);
+    return true;
 }
 
 /* --- writing --- */

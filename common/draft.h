@@ -15,19 +15,20 @@
 #include "buffer.h"
 #include "problem.h"
 #include "spool.h"
+#include "temporary.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DRAFT_PARTS_MAX = 3, DRAFT_NAME_SIZE = 64 };
+enum { DRAFT_PARTS_MAX = 3 };
 
 struct draft {
     const struct spool *spool; /* the caller's, open until the end of the draft */
     int fd;
-    char name[DRAFT_NAME_SIZE]; /* in tmp/ */
-    uint64_t length;            /* of what it holds, room for a head included */
-    uint64_t granted;           /* so much of it the disk was found to have room for */
-    uint64_t begun;             /* so much of it the disk was told to write */
+    char name[TEMPORARY_SIZE]; /* in tmp/ */
+    uint64_t length;           /* of what it holds, room for a head included */
+    uint64_t granted;          /* so much of it the disk was found to have room for */
+    uint64_t begun;            /* so much of it the disk was told to write */
 };
 
 /*

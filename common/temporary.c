@@ -17,7 +17,7 @@ int temporary_create(int directory, char name[TEMPORARY_SIZE])
         return -1;
     (void)snprintf(name, TEMPORARY_SIZE, "%ld.%016" PRIx64 "%016" PRIx64, (long)getpid(), random[0],
                    random[1]);
-    return openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    return openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
 }
 
 bool temporary_is_name(const char *name)

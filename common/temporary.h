@@ -9,9 +9,8 @@
 
 enum { TEMPORARY_SIZE = 64 };
 
-/* Create a file in the directory, for writing, under a name that no other process on no other host
- * has: <process>.<32 hexadecimal digits>, as spool_store() gives it, too. Returns a descriptor, or
- * -1 with errno. */
+/* Create a file in the directory, to be written and read, under a name that no other process on no
+ * other host has: <process>.<32 hexadecimal digits>. Returns a descriptor, or -1 with errno. */
 int temporary_create(int directory, char name[TEMPORARY_SIZE]);
 
 /* Whether it is such a name. */
