@@ -26,8 +26,8 @@ OTHER = order(identifier="another")
 TIMELESS = b'{"eventName":"OrderSynced"}'
 MALFORMED = b'{"eventName":"OrderSynced",}'
 # Larger than what is kept in memory, and than what is written before the disk is told to begin.
-LARGE = order(identifier="m", filler=300_000)
-LARGE_TIMELESS = TIMELESS[:-1] + b" " * 300_000 + b"}"
+LARGE = order(identifier="m", filler=600_000)
+LARGE_TIMELESS = TIMELESS[:-1] + b" " * 600_000 + b"}"
 # With a subject for which there is no room before such a body.
 LONG = LARGE.replace(b'"orderId": "', b'"orderId": "' + b"s" * 5000)
 

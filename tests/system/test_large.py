@@ -12,13 +12,14 @@ import time
 import pytest
 from client import order, send
 from consuming import wait_until
-from server import BUILD, UNPRIVILEGED, hand_over, run
+from server import BUILD, TOP, UNPRIVILEGED, hand_over, run
 from spoolfile import check_entry
 from test_answers import check_nothing_kept, check_problem, check_rejected
 from test_faults import AS_ROOT, broken_off, fill
 
-WINDOW = 131072  # bytes that are kept in memory
-ROOM = 4096  # bytes that are left in the file for what comes before such a body
+HEADER = (TOP / "common/body.h").read_text()
+WINDOW = int(re.search(r"BODY_WINDOW = (\d+)", HEADER)[1])  # bytes that are kept in memory
+ROOM = int(re.search(r"BODY_ROOM = (\d+)", HEADER)[1])  # bytes left for what comes before such a body
 MEGABYTE = 1_000_000
 
 
@@ -47,7 +48,7 @@ def nothing_left(site):
 
 # --- through the servers ---
 
-SIZES = [WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW, 2 * WINDOW + 1, 5 * MEGABYTE, 30 * MEGABYTE]
+SIZES = [WINDOW // 2 + 1, WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW, 2 * WINDOW + 1, 5 * MEGABYTE, 30 * MEGABYTE]
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["counted", "chunked"])
