@@ -176,6 +176,8 @@ lint: ## look for mistakes without running anything
 	*' version 14.'*) clang-format --dry-run --Werror $(FORMATTED) ;; \
 	*) echo 'The format is not checked: that needs clang-format 14, as Debian 12 has it.' ;; \
 	esac
+	@# It leaves long comments alone.
+	@! grep -nE '^.{101}' $(FORMATTED)
 	clang-tidy --quiet cgi/*.c common/*.c tests/bench/*.c -- $(CSTD)
 	@# Not of interest: headers of the system; functions that only tests use, or that it overlooks;
 	@# what is suppressed for another version of it; its own limits.

@@ -1,14 +1,14 @@
 /*
  * body: the data of one message, while they arrive and until they are stored.
  *
- * They stand in a window in memory. What does not fit into it is written to a draft (draft.h) in the
- * spool while it arrives, so that a body of any size takes little memory, and little time at its
- * end. The spool is opened when it is needed first.
+ * They stand in a window in memory. What does not fit into it is written to a draft (draft.h) in
+ * the spool while it arrives, so that a body of any size takes little memory, and little time at
+ * its end. The spool is opened when it is needed first.
  *
- * Calling sequence for a request: body_init; then body_more, which event_read calls, and body_finish
- * always: a web server whose CGI program answers without having read its input may throw that
- * answer away; then body_piece and body_draft; body_release. Data that are in memory already, such
- * as the API's answer, are put into the window of a BODY_INIT.
+ * Calling sequence for a request: body_init; then body_more, which event_read calls, and
+ * body_finish always: a web server whose CGI program answers without having read its input may
+ * throw that answer away; then body_piece and body_draft; body_release. Data that are in memory
+ * already, such as the API's answer, are put into the window of a BODY_INIT.
  */
 #ifndef COMMON_BODY_H
 #define COMMON_BODY_H
@@ -28,6 +28,7 @@ enum {
     BODY_ROOM = 4096,     /* bytes before a body that arrives in a draft, for the head to come */
 };
 
+/* To stay where it is once there is a draft, which points into it. */
 struct body {
     struct buffer window; /* all the data, or where there is a draft, the last of them */
     size_t before;        /* bytes that came before those in the window */
@@ -72,8 +73,8 @@ bool body_finish(struct body *body, struct problem *problem);
 /* How many bytes there are. */
 size_t body_length(const struct body *body);
 
-/* `length` bytes from `offset` on, at least one, of a finished body. They stand in the body, or else
- * are read into `space`. Returns false with a problem (503) if that fails. */
+/* `length` bytes from `offset` on, at least one, of a finished body. They stand in the body, or
+ * else are read into `space`. Returns false with a problem (503) if that fails. */
 bool body_piece(const struct body *body, size_t offset, size_t length, struct buffer *space,
                 struct text *piece, struct problem *problem);
 
@@ -90,14 +91,14 @@ size_t body_room(const struct body *body);
 
 /*
  * Make a draft of `head`, a finished body, and `tail`. That is the body's own one, if there is one
- * and the head is as long as its room, or else `other`. Returns the draft, for the caller to end; or
- * NULL with a problem (503), and nothing left to end.
+ * and the head is as long as its room, or else `other`. Returns the draft, for the caller to end;
+ * or NULL with a problem (503), and nothing left to end.
  */
 struct draft *body_draft(struct body *body, struct text head, struct text tail, struct draft *other,
                          struct problem *problem);
 
-/* Remove the body's draft if there still is one, as nothing more is wanted of the data. To be called
- * before an answer: a web server may kill a program that has answered. */
+/* Remove the body's draft if there still is one, as nothing more is wanted of the data. To be
+ * called before an answer: a web server may kill a program that has answered. */
 void body_discard(struct body *body);
 
 /* The same; and close the spool, free everything. */

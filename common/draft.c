@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 /* Bytes in one write, and after which the disk is told to begin. A write of 20 MB was measured to
- * take five times as long as many small ones, as the kernel then caches the file in larger blocks. */
+ * take five times as long as many small ones, as the kernel then caches the file in larger
+ * blocks. */
 enum { PIECE_SIZE = 262144 };
 
 /* errno says why. */

@@ -6,8 +6,8 @@
  *
  * A file is written under a unique name in tmp/, synced, linked to its own name, the directory
  * synced, and only then its name in tmp/ removed. Nothing is renamed over anything, and writing
- * takes no lock. The disk is told to write while more is still to come, so that little is left to do
- * at the end.
+ * takes no lock. The disk is told to write while more is still to come, so that little is left to
+ * do at the end.
  */
 #ifndef COMMON_DRAFT_H
 #define COMMON_DRAFT_H
@@ -60,8 +60,8 @@ bool draft_read(const struct draft *draft, uint64_t offset, char *bytes, size_t 
  * looked up once more right before: while the file was written, which can take long, another
  * delivery may have been stored and even been claimed. What moves between states within the
  * microseconds of that look-up could be missed, and the event be consumed twice, never lost.
- * Returns SPOOL_STORED, SPOOL_DUPLICATE, or SPOOL_FAILURE with a problem (503). In any case the draft
- * is no more.
+ * Returns SPOOL_STORED, SPOOL_DUPLICATE, or SPOOL_FAILURE with a problem (503). In any case the
+ * draft is no more.
  */
 enum spool_outcome draft_publish(struct draft *draft, enum spool_state state, const char *name,
                                  struct problem *problem);

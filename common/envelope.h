@@ -36,7 +36,8 @@ struct envelope {
  * [A-Za-z0-9._-] and fits, else its SHA-256. Without a message id it is the SHA-256 of a fetched
  * object's id, version and last update (joined by NULs), and where there is neither of those two,
  * or it is an event, of the whole body, which must be finished. Fills key and id; the id lives as
- * long as the event and the envelope. Returns false with a problem (503) if the body cannot be read.
+ * long as the event and the envelope. Returns false with a problem (503) if the body cannot be
+ * read.
  */
 bool envelope_identify(struct envelope *envelope, const struct event *event,
                        const struct body *body, struct problem *problem);

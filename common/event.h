@@ -64,8 +64,8 @@ enum event_verdict {
 };
 
 /* Judge the body while it arrives, and read the facts out of it. It is finished then in any case
- * (body_finish). Where the verdict is not EVENT_READ, `problem` says what is wrong and `event` holds
- * nothing; else the caller ends with event_release. */
+ * (body_finish). Where the verdict is not EVENT_READ, `problem` says what is wrong and `event`
+ * holds nothing; else the caller ends with event_release. */
 enum event_verdict event_read(struct body *body, struct event *event, struct problem *problem);
 
 /*

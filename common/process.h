@@ -13,8 +13,8 @@
  */
 void process_start(unsigned seconds);
 
-/* Should one of these signals come from now on, remove the file `name` in `directory`, too. There is
- * one such file at most; NULL: none. The name is the caller's, and must stay where it is. */
+/* Should one of these signals come from now on, remove the file `name` in `directory`, too. There
+ * is one such file at most; NULL: none. The name is the caller's, and must stay where it is. */
 void process_remove_at_end(int directory, const char *name);
 
 #endif

@@ -45,7 +45,8 @@ void receipt_init(struct receipt *receipt);
 enum outcome receipt_store(struct receipt *receipt, const char *source);
 
 /* Keep the request, with its finished body, in rejected/ with the problem at hand, a 4xx. Returns
- * REJECTED; or FAILED, with the new problem, if it cannot be kept: the sender must try again then. */
+ * REJECTED; or FAILED, with the new problem, if it cannot be kept: the sender must try again
+ * then. */
 enum outcome receipt_reject(struct receipt *receipt);
 
 /* Write the line of the log. */

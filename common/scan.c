@@ -64,8 +64,8 @@ static bool name_equals(struct text raw, const char *name)
     return length == 0;
 }
 
-/* Whether the present level is one where a path can end. Most of a text lies deeper, and looking for
- * members there took a sixth of the time. */
+/* Whether the present level is one where a path can end. Most of a text lies deeper, and looking
+ * for members there took a sixth of the time. */
 static bool is_shallow(const struct scanner *s)
 {
     return s->depth <= SCAN_PATH_MAX;
@@ -127,8 +127,8 @@ static const unsigned char *open_container(struct scanner *s, const unsigned cha
     return cursor_skip_space(&s->cursor, at + 1);
 }
 
-/* The name whose opening quote is marked, and that ends before `at`; absent if it was too long to be
- * kept. */
+/* The name whose opening quote is marked, and that ends before `at`; absent if it was too long to
+ * be kept. */
 static struct text marked_name(const struct cursor *c, const unsigned char *at)
 {
     if (c->mark == NULL)

@@ -3,8 +3,8 @@
  * one JSON text and, if not, what is wrong and at which byte; and it finds a few named members on
  * the way. It copies nothing, allocates nothing, does not recurse, and reads every byte once.
  *
- * Calling sequence: fill an array of struct scan_member with paths, call scan() or scan_from(), look
- * at the verdict, then at the members' types; scan_decode() gives the value of a string.
+ * Calling sequence: fill an array of struct scan_member with paths, call scan() or scan_from(),
+ * look at the verdict, then at the members' types; scan_decode() gives the value of a string.
  *
  * Strict means: UTF-8 only (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF),
  * no byte order mark, no control character inside a string, escaped surrogates only in pairs,
@@ -23,7 +23,8 @@ enum {
     SCAN_DEPTH_MAX = 512,  /* levels of arrays and objects */
     SCAN_PATH_MAX = 3,     /* names in a path */
     SCAN_MEMBERS_MAX = 64, /* members in one call */
-    SCAN_NAME_MAX = 1024,  /* bytes that a member's name may take in the text to be found */
+    SCAN_NAME_MAX = 1024,  /* bytes of a member's name, with its opening quote, to be found in a
+                              text that is still arriving */
 };
 
 enum scan_verdict {
@@ -58,9 +59,9 @@ struct scan_member {
 
 /* A text that is still arriving. */
 struct scan_source {
-    /* Make more bytes of the text available. Returns how many; they stand at *bytes, behind the last
-     * `keep` (at most SCAN_NAME_MAX) of those given before; where the others were may hold anything
-     * now. Returns 0 where the text ends, again and again; what was given before stays then. */
+    /* Make more bytes of the text available. Returns how many; they stand at *bytes, behind the
+     * last `keep` (at most SCAN_NAME_MAX) of those given before; where the others were may hold
+     * anything now. Returns 0 where the text ends, again and again. */
     size_t (*more)(void *context, size_t keep, const char **bytes);
     void *context;
 };

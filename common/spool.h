@@ -53,8 +53,8 @@ enum spool_outcome {
  */
 bool spool_open(struct spool *spool, const char *path, uint64_t min_free, struct problem *problem);
 
-/* Open the spool to move entries from state to state: as spool_open, but root may do it in anybody's
- * spool, as no entry becomes root's by that. */
+/* Open the spool to move entries from state to state: as spool_open, but root may do it in
+ * anybody's spool, as no entry becomes root's by that. */
 bool spool_enter(struct spool *spool, const char *path, struct problem *problem);
 
 /* Open the spool to look at it: as spool_enter, but nothing is created, and the descriptor of a
@@ -88,8 +88,8 @@ int spool_open_state(const char *path, struct problem *problem);
 bool spool_receipt_time(const struct spool *spool, const char *name, int64_t now, int64_t *first,
                         struct problem *problem);
 
-/* Look for the entry `name` in all states, and make one that is there durable. Returns SPOOL_ABSENT,
- * SPOOL_DUPLICATE, or SPOOL_FAILURE with a problem (503). */
+/* Look for the entry `name` in all states, and make one that is there durable. Returns
+ * SPOOL_ABSENT, SPOOL_DUPLICATE, or SPOOL_FAILURE with a problem (503). */
 enum spool_outcome spool_find(const struct spool *spool, const char *name, struct problem *problem);
 
 #endif

@@ -1,12 +1,12 @@
 /*
  * shorten CALL N SHARE PROGRAM...: run a program and let its Nth system call CALL (read, write,
- * writev, pwritev, pread64, pwrite64) move fewer bytes than it was asked to, as the kernel may at any
- * time: SHARE percent of them, at least one; of several buffers, the first only. Ends as the program
- * does; with 99 if there was no such call, or it moved one byte.
+ * writev, pwritev, pread64, pwrite64) move fewer bytes than it was asked to, as the kernel may at
+ * any time: SHARE percent of them, at least one; of several buffers, the first only. Ends as the
+ * program does; with 99 if there was no such call, or it moved one byte.
  *
- * It changes the number in the processor's register, or the buffer's length in the program's memory,
- * as the call is entered, so the program needs no library to be preloaded and may be static. Only for
- * x86-64.
+ * It changes the number in the processor's register, or the buffer's length in the program's
+ * memory, as the call is entered, so the program needs no library to be preloaded and may be
+ * static. Only for x86-64.
  */
 #include <errno.h>
 #include <stddef.h>

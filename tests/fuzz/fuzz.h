@@ -26,7 +26,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Scan a text once more, in pieces whose sizes come from the text itself: the same must be found. */
+/* Scan a text once more, in pieces whose sizes come from the text itself: the same must be
+ * found. */
 static inline void check_in_pieces(struct text text, const struct scan_result *whole,
                                    const struct scan_member *members, size_t count)
 {

@@ -1,6 +1,6 @@
 /*
- * What is remembered of attempts, in a file that anybody of the spool's group may have written. What
- * was read is written and must be read the same.
+ * What is remembered of attempts, in a file that anybody of the spool's group may have written.
+ * What was read is written and must be read the same.
  */
 #include "attempt.h"
 #include "fuzz.h"

@@ -1,6 +1,6 @@
 /*
- * Bearer tokens. The first line of the input is an Authorization header, the rest the file of hashes.
- * The verdict must be that of a second, simpler reader of both.
+ * Bearer tokens. The first line of the input is an Authorization header, the rest the file of
+ * hashes. The verdict must be that of a second, simpler reader of both.
  */
 #include "auth.h"
 #include "digest.h"

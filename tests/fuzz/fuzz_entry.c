@@ -1,8 +1,8 @@
 /*
- * A file of the spool as its reader sees it. The first line of the input is a name; the rest is what
- * the file holds. It may be anybody's: nothing in it may do harm; and what the reader takes for an
- * event must be found the same by Jansson. Then the same bytes as the body of an event that we store
- * ourselves: the reader must find them.
+ * A file of the spool as its reader sees it. The first line of the input is a name; the rest is
+ * what the file holds. It may be anybody's: nothing in it may do harm; and what the reader takes
+ * for an event must be found the same by Jansson. Then the same bytes as the body of an event that
+ * we store ourselves: the reader must find them.
  */
 #include "entry.h"
 #include "fuzz.h"

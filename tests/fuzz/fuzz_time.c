@@ -1,6 +1,6 @@
 /*
- * A time as a sender may write it: what is understood can be written and read again, and is what the
- * C library makes of it.
+ * A time as a sender may write it: what is understood can be written and read again, and is what
+ * the C library makes of it.
  */
 #include "fuzz.h"
 #include "timestamp.h"

@@ -1,6 +1,7 @@
 /*
- * A text that arrives in pieces, for scan_from: each time in memory of exactly the size of what stays
- * and what comes, the memory before being freed. So the sanitizer sees every look at anything else.
+ * A text that arrives in pieces, for scan_from: each time in memory of exactly the size of what
+ * stays and what comes, the memory before being freed. So the sanitizer sees every look at anything
+ * else.
  *
  * Calling sequence: pieces_scan, as often as there are ways to cut the text.
  */
@@ -56,8 +57,8 @@ static inline size_t pieces_more(void *context, size_t keep, const char **bytes)
     return size;
 }
 
-/* Scan the text in pieces of the given sizes (each 1 more than the byte), or if there are none, in two,
- * of which the first has `split` bytes. */
+/* Scan the text in pieces of the given sizes (each 1 more than the byte), or if there are none, in
+ * two, of which the first has `split` bytes. */
 static inline struct scan_result pieces_scan(struct text text, const unsigned char *sizes,
                                              size_t count, size_t split,
                                              struct scan_member *members, size_t member_count)

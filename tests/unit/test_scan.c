@@ -1644,8 +1644,8 @@ static void build_name(struct buffer *json, struct buffer *path, size_t length, 
     assert_true(buffer_append_string(json, "\":{\"k\":2},\"a\":3}") && buffer_append(path, "", 1));
 }
 
-/* Around the longest name that is found wherever it is cut. Longer ones need not be; but they must be
- * read, and not be taken for others. */
+/* Around the longest name that is found wherever it is cut. Longer ones need not be; but they must
+ * be read, and not be taken for others. */
 static void test_longest_names_in_pieces(void **state)
 {
     (void)state;
@@ -1664,8 +1664,8 @@ static void test_longest_names_in_pieces(void **state)
     assert_int_equal(faults, 0);
 }
 
-/* The end is not an end until it is asked for: a source that has nothing, or whose text ends where a
- * piece ends. */
+/* The end is not an end until it is asked for: a source that has nothing, or whose text ends where
+ * a piece ends. */
 static void test_ends_of_pieces(void **state)
 {
     (void)state;
