@@ -58,11 +58,11 @@ static bool too_large(const struct config *config, struct problem *problem)
                        config->max_body);
 }
 
-/* If it is a pipe, let it hold as much as the window: each read wakes whoever fills it, which was
+/* If it is a pipe, let it hold more than the window: each read wakes whoever fills it, which was
  * measured to take a tenth of the time of a large body. */
 static void widen_input(void)
 {
-    (void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, BODY_WINDOW);
+    (void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, 2 * BODY_WINDOW);
 }
 
 bool body_init(struct body *body, const char *content_length, const struct config *config,

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 enum {
-    BODY_WINDOW = 262144, /* bytes; what a processor's cache holds */
+    BODY_WINDOW = 131072, /* bytes; what a processor's cache holds */
     BODY_ROOM = 4096,     /* bytes before a body that arrives in a draft, for the head to come */
 };
 
