@@ -377,22 +377,30 @@ void claim_all(struct runner *runner)
 
 /* --- failed/ --- */
 
-static void read_failed(struct runner *runner, DIR *directory)
+/* Returns false if the subject of an entry that failed cannot be found out or remembered. */
+static bool read_one_failed(struct runner *runner, const char *name)
 {
-    for (const struct dirent *found = readdir(directory); found != NULL;
-         found = readdir(directory)) {
-        struct entry entry;
-        struct subject subject;
-        struct problem problem;
-        if (!entry_is_name(found->d_name) ||
-            entry_open(runner->spool.directories[SPOOL_FAILED], found->d_name, &entry, &problem) !=
-                ENTRY_READ)
-            continue;
-        subject_key(&entry, found->d_name, &subject);
-        entry_close(&entry);
-        if (!subject_table_put(&runner->failed, &subject, 0))
-            runner->trouble = EX_IOERR;
-    }
+    struct entry entry;
+    struct subject subject;
+    struct problem problem;
+    if (!entry_is_name(name))
+        return true;
+    enum entry_verdict verdict =
+        entry_open(runner->spool.directories[SPOOL_FAILED], name, &entry, &problem);
+    if (verdict != ENTRY_READ)
+        return verdict != ENTRY_FAILED;
+    subject_key(&entry, name, &subject);
+    entry_close(&entry);
+    return subject_table_put(&runner->failed, &subject, 0);
+}
+
+static bool read_failed(struct runner *runner, DIR *directory)
+{
+    const struct dirent *found;
+    for (errno = 0; (found = readdir(directory)) != NULL; errno = 0)
+        if (!read_one_failed(runner, found->d_name))
+            return false;
+    return errno == 0;
 }
 
 void claim_read_failed(struct runner *runner)
@@ -404,16 +412,14 @@ void claim_read_failed(struct runner *runner)
     int fd =
         openat(runner->spool.directories[SPOOL_FAILED], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (directory != NULL) {
-        read_failed(runner, directory);
+    bool read = directory != NULL && read_failed(runner, directory);
+    if (directory != NULL)
         (void)closedir(directory);
-    } else {
-        runner->trouble = EX_IOERR;
-        if (fd >= 0)
-            (void)close(fd);
-    }
-    if (runner->trouble == 0)
+    else if (fd >= 0)
+        (void)close(fd);
+    if (read)
         return;
+    runner->trouble = EX_IOERR;
     (void)problem_set(&problem, 503,
                       "cannot keep the order: %s/failed cannot be read, or holds more than %d "
                       "subjects",

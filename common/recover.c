@@ -23,9 +23,12 @@ static void list(struct runner *runner, int directory, void (*each)(struct runne
             (void)close(fd);
         return;
     }
-    for (const struct dirent *found = readdir(stream); found != NULL; found = readdir(stream))
+    const struct dirent *found;
+    for (errno = 0; (found = readdir(stream)) != NULL; errno = 0)
         if (found->d_name[0] != '.')
             each(runner, found->d_name);
+    if (errno != 0)
+        runner->recover = true;
     (void)closedir(stream);
 }
 
