@@ -313,8 +313,10 @@ bool lease_holds(const struct leases *leases, const struct subject *subject)
     char name[SUBJECT_HEX_SIZE];
     struct stat status;
     subject_hex(subject, name);
-    return fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           same_file(&status, &leases->own);
+    bool found = fstatat(leases->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (found || errno == ENOENT)
+        errno = 0;
+    return found && same_file(&status, &leases->own);
 }
 
 void lease_release(const struct leases *leases, const struct subject *subject)

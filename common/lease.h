@@ -81,7 +81,8 @@ bool lease_renew(struct leases *leases);
 enum lease_outcome lease_take(struct leases *leases, const struct subject *subject,
                               struct problem *problem);
 
-/* Whether the lease of the subject is still one's own. */
+/* Whether the lease of the subject is still one's own. If that cannot be said now, it returns false
+ * with errno; errno is 0 if it is not. */
 bool lease_holds(const struct leases *leases, const struct subject *subject);
 
 void lease_release(const struct leases *leases, const struct subject *subject);

@@ -141,14 +141,28 @@ static void move_to(struct runner *runner, struct job *job, enum job_state outco
     }
 }
 
+/* Without its lease, an entry is not to be touched; nor left, as long as the lease may be there. */
+static void act_without_lease(struct runner *runner, struct job *job)
+{
+    struct problem problem;
+    if (errno == 0) {
+        lose(runner, job);
+        return;
+    }
+    (void)problem_set(&problem, 503, "cannot look at a lease in %s/" LEASE_DIRECTORY ": %s",
+                      runner->spool.path, strerror(errno));
+    put_off(runner, job, &problem);
+}
+
 void settle_move(struct runner *runner, struct job *job)
 {
     int64_t next;
     struct problem problem;
     if (timestamp_monotonic() < job->deadline)
         return;
+    errno = 0;
     if (job->lost || !lease_holds(&runner->leases, &job->subject)) {
-        lose(runner, job);
+        act_without_lease(runner, job);
         return;
     }
     const struct attempt before = job->attempt;
