@@ -15,7 +15,4 @@ struct terminal {
 /* Look at a descriptor and the environment. Gets legible.h ready, too. */
 struct terminal terminal_of(int fd);
 
-/* The columns of the terminal at a descriptor; 80 if it does not tell. */
-unsigned terminal_width(int fd);
-
 #endif
