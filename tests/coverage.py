@@ -31,7 +31,7 @@ KINDS = {
     "a write moves fewer bytes than it was asked to": ["attempt.fill", "lease.fill"],
     "getrandom() fails, which it does not do once the machine is up": [
         "attempt.attempt_write", "http.wait_a_moment", "move.move_aside random", "recover.count random",
-        "settle.set_retry"],
+        "lease.lease_open", "settle.set_retry"],
     "somebody else does something within microseconds; storms meet some of these, and fuzz_lease and"
     " the processes of test_race what the leases make of it": [
         "api.give_up_token", "claim.open_for ODD", "claim.claim", "claim.consider", "display.read_range",

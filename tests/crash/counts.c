@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 void __gcov_dump(void);
+void __gcov_reset(void);
 _Noreturn void __real__exit(int status);
 _Noreturn void __wrap__exit(int status);
 int __real_execvpe(const char *file, char *const *argv, char *const *variables);
@@ -65,6 +66,7 @@ void __wrap__exit(int status)
 int __wrap_execvpe(const char *file, char *const *argv, char *const *variables)
 {
     dump();
+    __gcov_reset();
     return __real_execvpe(file, argv, variables);
 }
 
