@@ -7,6 +7,8 @@
 #include <wchar.h>
 #include <wctype.h>
 
+enum { UNICODE_MAX = 0x10ffff };
+
 bool legible_start(void)
 {
     bool utf8 = setlocale(LC_CTYPE, "") != NULL && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
@@ -32,12 +34,12 @@ static bool is_deceptive(wchar_t character)
 }
 
 /* The character at the front of the text: its length in bytes, at least 1; 0 in *character for what
- * is none or a NUL. */
+ * is none or a NUL. (glibc still knows characters of six bytes.) */
 static size_t take(struct text text, wchar_t *character)
 {
     mbstate_t state = {0};
     size_t length = mbrtowc(character, text.data, text.length, &state);
-    if (length > 0 && length <= text.length)
+    if (length > 0 && length <= text.length && *character <= UNICODE_MAX)
         return length;
     *character = 0;
     return 1;

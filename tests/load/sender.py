@@ -3,18 +3,22 @@ that fails, it tries again; at anything else it gives the event up, which must n
 
 import base64
 import http.client
+import itertools
 import random
 import ssl
 import threading
 import time
 from collections import Counter
+from datetime import datetime, timedelta
 
 from client import message_id, order
 from fetching import offer
 from server import USER
 
+BEGINNING = datetime(2025, 4, 23, 10)
 TIMELESS = '{{"eventName":"OrderSynced","meta":{{"messageId":"{}"}}}}'  # named after its receipt
 FILLERS = [0] * 10 + [3000] * 10 + [100_000]
+ORDERS = 5  # of each connection; their events come one after the other
 RETRY = (0.02, 0.5)  # seconds between attempts; in reality more, and growing
 PATIENCE = 30  # seconds for one attempt
 
@@ -37,6 +41,7 @@ class Sender:
         self.announced = {}  # the orders for which that was answered
         self.threads = [threading.Thread(target=self._work, args=(work,), daemon=True)
                         for work in [self._post] * connections + [self._get] * announcing]
+        self.created = itertools.count()  # milliseconds
         for thread in self.threads:
             thread.start()
 
@@ -55,7 +60,10 @@ class Sender:
         identifier = message_id()
         body = TIMELESS.format(identifier).encode()
         if random.random() < 0.7:
-            body = order(identifier=identifier, filler=random.choice(FILLERS))
+            created = BEGINNING + timedelta(milliseconds=next(self.created))
+            body = order(f"{threading.get_ident()}-{random.randrange(ORDERS)}",
+                         created=f"{created:%Y-%m-%dT%H:%M:%S}.{created.microsecond // 1000:03}Z",
+                         identifier=identifier, filler=random.choice(FILLERS))
         return self.accepted, identifier, body, ("POST", "/tradecloud", body)
 
     def _get(self):

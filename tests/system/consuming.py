@@ -101,8 +101,9 @@ class Spool:
         return sorted(os.listdir(path)) if path.is_dir() else []
 
     def where(self):
-        """State by name; an entry in two would have its name here twice."""
-        found = [(name, state) for state in STATES for name in self.entries(state)
+        """State by name; an entry in two would have its name here twice. Backwards, as one that moves on
+        meanwhile would be met twice."""
+        found = [(name, state) for state in reversed(STATES) for name in self.entries(state)
                  if name.startswith("20250423T1") and name.endswith(".json")]
         assert len(found) == len(dict(found)), f"in two states: {found}"
         return dict(found)

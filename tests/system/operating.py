@@ -1,5 +1,6 @@
 """An operator at tradecloud-spool: its commands, with and without a terminal."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -24,6 +25,14 @@ def rejection_name(number):
 
 class Operator(Spool):
     """Its `path` is the spool; entries are put there by hand (see Spool)."""
+
+    def stop_all(self):
+        """Those that follow end as they do when an operator has seen enough."""
+        for process in self.processes:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        super().stop_all()
 
     def words(self, *arguments, user=None, prefix=()):
         return [*(UNPRIVILEGED if user is None else user), *map(str, prefix), str(self.program),

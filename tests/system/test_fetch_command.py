@@ -211,3 +211,25 @@ def test_stopped(operator, stub):
     assert len(stub.gets()) == 1
     assert (done.returncode, done.stdout) == (1, "")
     assert "SIGTERM" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, variables, status", [
+    (["order", "--", "an-id"], {}, 401),
+    (["order", "--", "an-id"], {"AUTH_TYPE": "Basic"}, 202),
+    (["order", "an-id"], {"AUTH_TYPE": "Basic"}, 503),
+    (["cake", "--", "an-id"], {"AUTH_TYPE": "Basic"}, 503),
+    (["order", "--", "a\nb"], {"AUTH_TYPE": "Basic"}, 400),
+])
+def test_called_by_a_web_server(operator, stub, arguments, variables, status):
+    """By itself or with what tradecloud-webhook would not pass on, it serves nobody else."""
+    offer(stub)
+    done = operator(*arguments, REQUEST_METHOD="GET", **variables)
+    assert done.stdout.startswith(f"Status: {status} "), done
+    assert len(entries(operator)) == (status == 202)
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]", "127.9.9.9"])
+def test_without_tls_to_this_machine_only(operator, host):
+    done = operator("order", "an-id", TRADECLOUD_API_URL=f"http://{host}:1/v2")
+    assert done.returncode == UNAVAILABLE, done
+    assert operator("order", "an-id", TRADECLOUD_API_URL=f"http://{host}.example:1/v2").returncode == CONFIGURATION

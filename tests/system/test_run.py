@@ -298,6 +298,18 @@ def test_types(consumed):
     assert consumed.starts() == ["m2", "m1", "m3"]
 
 
+def test_too_many_types(consumed):
+    done = consumed.run(*["--type", "x"] * 1000)
+    assert done.returncode == 64 and "too many" in done.stderr
+
+
+def test_without_a_path(consumed):
+    """The system's usual places are looked in."""
+    name = consumed.put(1)
+    done = consumed.run(argv=["true"], environment={"TRADECLOUD_SPOOL": str(consumed.path)})
+    assert done.returncode == 0 and consumed.where() == {name: "done"}
+
+
 def test_what_comes_while_it_runs(consumed):
     """An older entry that arrives late is taken before newer ones."""
     consumed.fill(3, 1)

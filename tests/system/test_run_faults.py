@@ -15,6 +15,17 @@ from server import UNPRIVILEGED, hand_over, run
 OLD = time.time() - 7200
 
 
+def test_no_notice_of_what_arrives(consumed):
+    """It could only watch with inotify, and says what is to be raised."""
+    for call in ("inotify_init1", "inotify_add_watch"):
+        command = consumed.command("--watch")
+        command[len(UNPRIVILEGED):len(UNPRIVILEGED)] = [
+            "strace", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error=EMFILE"]
+        done = subprocess.run(command, env=consumed.environment(), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 74 and "/proc/sys/fs/inotify" in done.stderr
+
+
 # --- signals ---
 
 def test_first_sigterm(consumed):

@@ -92,7 +92,8 @@ def test_version():
     ["status", "--max-age", "1"], ["status", "--max-age", "2s,1s"], ["status", "--max-age", ",1s"],
     ["status", "--max-age", "1s,"], ["status", "--max-failed", "x"],
     ["status", "--max-failed", "1,0"], ["status", "--max-failed", "99999999999999999999"],
-    ["check", "x"], ["follow", "x"], ["follow", "--bell\x1b[2J\n"],
+    ["check", "x"], ["check", "--x"], ["status", "--x"], ["show", "--x"], ["retry", "--x"],
+    ["reject", "--x"], ["status", "--max-age", "1s,x"], ["status", "--max-age", "1" * 30 + "s,1s"], ["follow", "x"], ["follow", "--bell\x1b[2J\n"],
 ], ids=repr)
 def test_usage(operated, arguments):
     done = operated.call(*arguments)

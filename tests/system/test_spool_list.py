@@ -193,6 +193,15 @@ def test_show_what_json_c_cannot(operated):
     assert "64 bits" in done.stderr
 
 
+@pytest.mark.parametrize("number, kept", [
+    ("-9223372036854775808", True), ("-9223372036854775809", False), ("18446744073709551615", True),
+    ("18446744073709551616", False), ("1234567890123456789012.5", True), ("1e0000000000000000000001", True),
+])
+def test_show_numbers(operated, number, kept):
+    name = operated.put(1, data=f'{{"n":{number}}}')
+    assert operated.call("show", name).returncode == (0 if kept else DATA)
+
+
 def test_show_deep(operated):
     """As deep as what is received may be."""
     name = operated.put(1, data="[" * 511 + "]" * 511)

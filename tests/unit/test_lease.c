@@ -3,8 +3,10 @@
 #include "lease.h"
 #include "spool.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +202,106 @@ static void test_foreign_file(void **state)
     lease_close(&a);
 }
 
+/* What is no file is in the way, and said to be. */
+static void test_no_file(void **state)
+{
+    struct leases a;
+    struct problem problem;
+    char holder[LEASE_HOLDER_SIZE];
+    char name[NAME_MAX + 1];
+    (void)state;
+    begin(&a);
+    assert_int_equal(symlinkat("/etc/passwd", directory, name_of_lease()), 0);
+    assert_int_equal(lease_take(&a, &S, &problem), LEASE_FAILED);
+    assert_int_equal(problem.status, 503);
+    assert_non_null(strstr(problem.reason, "cannot read leases/"));
+    assert_false(lease_is_dead(&a, name_of_lease(), holder));
+    /* A name that is none of ours. */
+    memset(name, 'x', NAME_MAX);
+    name[NAME_MAX] = '\0';
+    assert_false(lease_is_dead(&a, name, holder));
+    lease_close(&a);
+}
+
+/* As long as it is to be displayed, it is printable. */
+static void test_printable_holder(void **state)
+{
+    struct leases a;
+    char holder[LEASE_HOLDER_SIZE];
+    static const char content[] = DEAD_ID " boot lock 42 h\x1b[2J\xc3\xa9\n";
+    (void)state;
+    begin(&a);
+    int fd = openat(directory, name_of_lease(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    assert_int_equal(write(fd, content, sizeof content - 1), sizeof content - 1);
+    assert_int_equal(close(fd), 0);
+    assert_false(lease_is_dead(&a, name_of_lease(), holder));
+    assert_string_equal(holder, "host h?[2J?? pid 42");
+    lease_close(&a);
+}
+
+/* Where there are no locks, time decides also on one machine. */
+static void test_no_lock(void **state)
+{
+    struct leases a;
+    struct leases b;
+    const struct timespec old[2] = {{1, 0}, {1, 0}};
+    (void)state;
+    begin(&a);
+    begin(&b);
+    assert_int_equal(take(&a), LEASE_TAKEN);
+    const char *none = "none";
+    assert_int_equal(pwrite(a.fd, none, 4, (off_t)(strlen(a.id) + strlen(a.boot) + 2)), 4);
+    assert_int_equal(take(&b), LEASE_HELD);
+    assert_int_equal(futimens(a.fd, old), 0);
+    assert_int_equal(take(&b), LEASE_TAKEN_OVER);
+    lease_close(&a);
+    lease_close(&b);
+}
+
+/* More deaths in a row than can be: the operator is told what to remove. */
+static void test_endless_chain(void **state)
+{
+    struct leases a;
+    struct problem problem;
+    char name[NAME_MAX + 1];
+    (void)state;
+    begin(&a);
+    (void)snprintf(name, sizeof name, "%s", name_of_lease());
+    for (unsigned i = 0; i < 8; i++) {
+        char id[LEASE_ID_SIZE];
+        (void)snprintf(id, sizeof id, "%016x", i + 1);
+        pretend(id, name, AGE + 10);
+        (void)snprintf(name + strlen(name), sizeof name - strlen(name), ".%s", id);
+    }
+    assert_int_equal(lease_take(&a, &S, &problem), LEASE_FAILED);
+    assert_non_null(strstr(problem.reason, "too many dead leases: remove leases/"));
+    assert_int_equal(unlinkat(directory, name_of_lease(), 0), 0);
+    assert_int_equal(take(&a), LEASE_TAKEN);
+    lease_close(&a);
+}
+
+/* Without a directory that can be looked into, nothing is taken, lost or harmed. */
+static void test_no_directory(void **state)
+{
+    struct leases a;
+    struct problem problem;
+    (void)state;
+    begin(&a);
+    assert_int_equal(take(&a), LEASE_TAKEN);
+    const int real = a.directory;
+    a.directory = -1;
+    assert_int_equal(lease_take(&a, &S, &problem), LEASE_FAILED);
+    assert_non_null(strstr(problem.reason, "cannot link leases/"));
+    assert_true(lease_holds(&a, &S));
+    lease_release(&a, &S);
+    lease_sweep(&a);
+    a.directory = real;
+    assert_true(lease_holds(&a, &S));
+    lease_close(&a);
+    assert_false(lease_open(&a, -1, &problem));
+    assert_non_null(strstr(problem.reason, "cannot create leases/runner-"));
+}
+
 /* One's own file is removed: nothing is held any more, and it is noticed. */
 static void test_removed(void **state)
 {
@@ -302,10 +404,19 @@ static void test_race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_PLACE(test_taken_and_released), IN_PLACE(test_by_time),
-        IN_PLACE(test_clock_jumps_ahead),  IN_PLACE(test_chain),
-        IN_PLACE(test_foreign_file),       IN_PLACE(test_removed),
-        IN_PLACE(test_inherited_lock),     IN_PLACE(test_race),
+        IN_PLACE(test_taken_and_released),
+        IN_PLACE(test_by_time),
+        IN_PLACE(test_clock_jumps_ahead),
+        IN_PLACE(test_chain),
+        IN_PLACE(test_foreign_file),
+        IN_PLACE(test_no_file),
+        IN_PLACE(test_printable_holder),
+        IN_PLACE(test_no_lock),
+        IN_PLACE(test_endless_chain),
+        IN_PLACE(test_no_directory),
+        IN_PLACE(test_removed),
+        IN_PLACE(test_inherited_lock),
+        IN_PLACE(test_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,7 @@ static void test_broken_encoding(void **state)
     check(text_of("\xc0\xaf"), false, "\\xc0\\xaf", 8);
     check(text_of("\xed\xa0\x80"), false, "\\xed\\xa0\\x80", 12);
     check(text_of("\xf4\x90\x80\x80"), false, "\\xf4\\x90\\x80\\x80", 16);
+    check(text_of("\xfc\xbc\xbc\xbc\xbc\xbc"), false, "\\xfc\\xbc\\xbc\\xbc\\xbc\\xbc", 24);
 }
 
 static void test_json(void **state)

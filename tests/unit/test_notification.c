@@ -100,6 +100,26 @@ static void test_rows(void **state)
         check(&rows[i]);
 }
 
+/* One that the server has decoded is as long as one that it has not. */
+static void test_length(void **state)
+{
+    struct notification found;
+    struct problem problem;
+    char path[sizeof "/order/" + NOTIFICATION_ID_MAX + 1];
+    (void)state;
+    memset(path, 'x', sizeof path);
+    memcpy(path, "/order/", strlen("/order/"));
+    path[sizeof path - 1] = '\0';
+    const struct request long_one = {.path_info = path};
+    assert_false(notification_read(&long_one, &found, &problem));
+    assert_int_equal(problem.status, 400);
+    path[sizeof path - 2] = '\0';
+    const struct request longest = {.path_info = path};
+    assert_true(notification_read(&longest, &found, &problem));
+    assert_int_equal(strlen(found.id), NOTIFICATION_ID_MAX);
+    assert_string_equal(notification_kind_name(EVENT_ORDER), "unknown");
+}
+
 /* With another prefix than this program's path, REQUEST_URI is of no use. */
 static void test_foreign_uri(void **state)
 {
@@ -157,9 +177,8 @@ static void test_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_foreign_uri),
-        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_foreign_uri), cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -627,6 +627,18 @@ static void test_clocks(void **state)
     }
 }
 
+/* What a file system holds that is beyond our years is the nearest of them. */
+static void test_of_any_time(void **state)
+{
+    char text[TIMESTAMP_RFC3339_SIZE];
+    (void)state;
+    assert_int_equal(timestamp_of((struct timespec){1, 500000000}), 1500);
+    timestamp_rfc3339(timestamp_of((struct timespec){INT64_MIN, 0}), text);
+    assert_string_equal(text, "0001-01-01T00:00:00.000Z");
+    timestamp_rfc3339(timestamp_of((struct timespec){INT64_MAX, 0}), text);
+    assert_string_equal(text, "9999-12-31T23:59:59.999Z");
+}
+
 int main(void)
 {
     /* No time zone of the machine may make a difference. */
@@ -634,6 +646,7 @@ int main(void)
         return 1;
     tzset();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_of_any_time),
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_absent_text),
