@@ -21,9 +21,9 @@
 enum { REJECTION_NAME_SIZE = 201 };
 
 /*
- * Append the lines up to and including the empty one to `head`, and make the file's name,
- * `<time of receipt>_rejected_<SHA-256 of all that>.txt`. The request was answered with `reason`,
- * its `body` is finished. Returns false with a problem (503) if memory runs out or the body cannot be read.
+ * Append the lines up to and including the empty one to `head`, and make the file's name, `<time of
+ * receipt>_rejected_<SHA-256 of all that>.txt`. The request was answered with `reason`, its `body`
+ * is finished. Returns false with a problem (503) if memory runs out or the body cannot be read.
  */
 bool rejection_build(const struct request *request, const struct body *body,
                      const struct problem *reason, int64_t now, struct buffer *head,

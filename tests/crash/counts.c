@@ -1,6 +1,6 @@
 /*
- * Linked to the programs that count what is executed: ends that leave no time to write the counts do
- * so all the same, and a child's until it becomes another program.
+ * Linked to the programs that count what is executed: ends that leave no time to write the counts
+ * do so all the same, and a child's until it becomes another program.
  */
 #include <signal.h>
 #include <stdlib.h>

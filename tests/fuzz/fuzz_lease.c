@@ -1,10 +1,10 @@
 /*
- * Leases, in files that anybody of the spool's group may have put there. The first byte chooses what
- * lies where the lease of a subject is to be, how old that is, and whether somebody has begun to take
- * it over; the rest is its content, in which '@' stands for this machine's boot.
+ * Leases, in files that anybody of the spool's group may have put there. The first byte chooses
+ * what lies where the lease of a subject is to be, how old that is, and whether somebody has begun
+ * to take it over; the rest is its content, in which '@' stands for this machine's boot.
  *
- * Whatever it is: it is respected as long as a lease is, taken over when it is dead, and never harms
- * the lease of another subject, whose runner lives.
+ * Whatever it is: it is respected as long as a lease is, taken over when it is dead, and never
+ * harms the lease of another subject, whose runner lives.
  */
 #include "fuzz.h"
 #include "lease.h"

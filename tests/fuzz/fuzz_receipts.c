@@ -1,7 +1,7 @@
 /*
- * A link in state/received/: its name is the first line of the input, where it points to the second.
- * Whatever it is, sweeping removes it only if it is the time of receipt of an entry that is gone, and
- * nothing else; an entry never.
+ * A link in state/received/: its name is the first line of the input, where it points to the
+ * second. Whatever it is, sweeping removes it only if it is the time of receipt of an entry that is
+ * gone, and nothing else; an entry never.
  */
 #include "entry.h"
 #include "fuzz.h"
