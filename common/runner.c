@@ -192,7 +192,7 @@ static void check_leases(struct runner *runner)
 {
     for (unsigned i = 0; i < runner->job_count; i++) {
         struct job *job = &runner->jobs[i];
-        if (job->state != JOB_RUNNING || lease_holds(&runner->leases, &job->subject) || errno != 0)
+        if (job->state != JOB_RUNNING || lease_holds(&runner->leases, &job->subject))
             continue;
         job->lost = true;
         job_kill(job);

@@ -86,8 +86,8 @@ def test_advice(place, bearer, error, advice):
     body = BODIES["timed"]
     environment = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(len(body)), "AUTH_TYPE": "Basic"}
     bench = Bench(place, "tradecloud-webhook", [], body, environment)
-    done = bench.try_it("strace", "-o", "/dev/null", "-e", "trace=writev",
-                        "-e", f"inject=writev:error={error}:when=1")
+    done = bench.try_it("strace", "-o", "/dev/null", "-e", "trace=pwritev",
+                        "-e", f"inject=pwritev:error={error}:when=1")
     assert bench.status(done) == 503 and advice in done.stderr.decode(), done
 
 
