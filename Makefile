@@ -160,7 +160,7 @@ check-tls: ## what testssl.sh finds in both servers as shipped; some minutes
 	@$(MAKE) --no-print-directory programs
 	/usr/bin/python3 -B tests/system/check_tls.py
 
-bench: ## measure what an event costs, in 11 minutes (QUICK=1: in three)
+bench: ## measure what an event costs, in 15 minutes (QUICK=1: in three)
 	@tests/deps build site bench
 	@$(MAKE) --no-print-directory programs $(BENCH)
 	@/usr/bin/python3 -B tests/bench/bench.py $(if $(QUICK),--quick)
