@@ -61,6 +61,11 @@ static enum entry_verdict read_rejection(struct summary *summary, int directory)
     struct text lines = {head, (size_t)length};
     struct text answer = find_line(lines, "Status: ");
     struct text reason = find_line(lines, "Reason: ");
+    if (answer.length == 0) {
+        (void)snprintf(summary->note, sizeof summary->note,
+                       "it does not say what was answered, as a rejected request does");
+        return ENTRY_ODD;
+    }
     (void)snprintf(summary->note, sizeof summary->note, "%.*s: %.*s", (int)answer.length,
                    answer.data, (int)reason.length, reason.data);
     return ENTRY_READ;

@@ -15,7 +15,10 @@ KINDS = {
         "api.ask_for_token", "auth.read_all problem_memory", "bulletin.bulletin_json",
         "display.print_bytes", "display.parse", "entry.read_attributes", "findings.print_json",
         "follower.tell", "follower.scan_directory no_memory", "follower.handle_name", "follower.follow",
-        "http.explain problem_memory", "known.known_add", "response.send", "table.hold", "token.add",
+        "body.body_init", "envelope.add_data_name", "event.take problem_memory", "event.event_read",
+        "event.take_first", "event.take_time", "event.take_message", "event.take_object",
+        "receipt.build_envelope", "rejection.add", "rejection.rejection_build problem_memory",
+        "webhook.fetch", "http.explain problem_memory", "known.known_add", "response.send", "table.hold", "token.add",
         "token.token_save", "fields.fields_value", "listing.list_names", "summary.summary_print"],
     "a system call fails that is not made to: of the static tradecloud-webhook, of follow, or one that"
     " fails for good only where a disk or kernel is broken": [
@@ -23,12 +26,16 @@ KINDS = {
         "follower.scan_directory", "follower.look_into", "follower.open_follower", "job.pass_on",
         "job.job_reap", "lease.is_locked", "move.move_aside failed", "pruning.prune",
         "recover.count return", "recover.give_back return false|move_aside", "recover.look_at_claim",
-        "settle.move_to put_off|break", "settle.act_without_lease", "claim.still_holds",
+        "settle.move_to put_off|break", "claim.still_holds",
         "directory.advice", "claim.open_for FAILED"],
+    "a disk fails while a large body is written or read back, or a signal comes then: crash/ does it,"
+    " uncounted": [
+        "draft.begin_writing", "draft.write_parts", "draft.draft_write_head", "draft.draft_read",
+        "envelope.envelope_identify", "event.take return false", "rejection.rejection_build return"],
     "a write moves fewer bytes than it was asked to": ["attempt.fill", "lease.fill"],
     "getrandom() fails, which it does not do once the machine is up": [
-        "attempt.attempt_write", "http.wait_a_moment", "move.move_aside random", "recover.count random",
-        "lease.lease_open", "settle.set_retry"],
+        "attempt.attempt_put_off", "http.wait_a_moment", "move.move_aside random",
+        "lease.lease_open"],
     "somebody else does something within microseconds; storms meet some of these, and fuzz_lease and"
     " the processes of test_race what the leases make of it": [
         "api.give_up_token", "claim.open_for ODD", "claim.claim", "claim.consider", "display.read_range",

@@ -286,6 +286,20 @@ def test_full(new_site, small_spool):
     check_repaired(site)
 
 
+def test_few_inodes_left(new_site, small_spool):
+    """There is space, but soon no file could be made any more."""
+    site = new_site(spool=small_spool, environment={"TRADECLOUD_MIN_FREE": "0"})
+    assert send(site, order(identifier="first")).status == 202
+    run(*AS_ROOT, "mount", "-o", "remount,nr_inodes=20", small_spool.parent)
+    for body in (BODY, b"no JSON"):
+        check_problem(send(site, body), 503)
+    assert "inodes are free" in site.log_lines()[1]["reason"]
+    assert len(site.entries()) == 1 and site.entries("tmp") == []
+    run(*AS_ROOT, "mount", "-o", "remount,nr_inodes=1000", small_spool.parent)
+    site.entries()[0].unlink()
+    check_repaired(site)
+
+
 def test_full_while_writing(new_site, small_spool):
     """There was room when the program looked; there is none when it writes."""
     site = new_site(spool=small_spool, environment={"TRADECLOUD_MIN_FREE": "0"})

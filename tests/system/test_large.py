@@ -365,6 +365,19 @@ def test_cut_short_while_it_arrives(place):
             assert upload.entries(state) == []
 
 
+def test_cut_short_of_what_is_refused(place):
+    """What is refused unread must be whole, too: it is to be kept."""
+    for size in (1000, 5 * MEGABYTE):
+        upload = Upload(place, size, CONTENT_TYPE="text/xml")
+        upload.feed(b"x" * (size - 1))
+        upload.process.stdin.close()
+        upload.process.stdin = None
+        status, log = upload.end()
+        assert status == 503 and "cut short" in log
+        for state in ("tmp", "new", "rejected"):
+            assert upload.entries(state) == []
+
+
 def test_overtaken_while_it_arrives(place):
     """The sender lost patience, and its second attempt is faster."""
     body = sized(MEGABYTE, identifier="m")

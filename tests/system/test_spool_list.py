@@ -68,6 +68,13 @@ def test_list_of_what_was_rejected(operated):
     assert row[6] == "400: at byte 7: a comma is missing"
 
 
+def test_list_of_what_only_has_the_name(operated):
+    name = operated.put_rejection(1)
+    (operated.path / "rejected" / name).write_text("something else")
+    [row] = operated.rows("list", "rejected")
+    assert row[6] == "it does not say what was answered, as a rejected request does"
+
+
 def test_list_as_json(operated):
     name = operated.put(1, subject="één \\u001b[2J \\u009b \\u202e", data='{"a":1}')
     os.utime(operated.path / "new" / name, (1_745_402_513, 1_745_402_513))
