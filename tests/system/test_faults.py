@@ -2,6 +2,7 @@
 504 with Retry-After, nothing partial is in new/, and the next attempt after the repair succeeds."""
 
 import base64
+import contextlib
 import os
 import signal
 import socket
@@ -251,17 +252,23 @@ def test_below_the_reserve(new_site):
         assert site.entries(state) == []
 
 
-@pytest.fixture
-def small_spool(place):
-    """A file system of one megabyte."""
+@contextlib.contextmanager
+def spool_of(place, size):
+    """A spool on a file system of its own, of that size."""
     directory = place / "small"
     directory.mkdir()
-    run(*AS_ROOT, "mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", directory)
+    run(*AS_ROOT, "mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", directory)
     spool = directory / "spool"
     run(*AS_ROOT, "install", "-d", "-m", "2770", "-o", str(os.getuid()), spool)
     hand_over(spool)
     yield spool
     run(*AS_ROOT, "umount", directory)
+
+
+@pytest.fixture
+def small_spool(place):
+    with spool_of(place, "1m") as spool:
+        yield spool
 
 
 def fill(spool):

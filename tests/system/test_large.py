@@ -2,7 +2,6 @@
 arrive, and in the spool whole or not at all, whatever comes in between."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from consuming import wait_until
 from server import BUILD, TOP, UNPRIVILEGED, hand_over, run
 from spoolfile import check_entry
 from test_answers import check_nothing_kept, check_problem, check_rejected
-from test_faults import AS_ROOT, broken_off, fill
+from test_faults import broken_off, fill, spool_of
 
 HEADER = (TOP / "common/body.h").read_text()
 WINDOW = int(re.search(r"BODY_WINDOW = (\d+)", HEADER)[1])  # bytes that are kept in memory
@@ -171,15 +170,8 @@ def test_sender_breaks_off(site, chunked, size):
 
 @pytest.fixture
 def small_spool(place):
-    """A file system of three megabytes."""
-    directory = place / "small"
-    directory.mkdir()
-    run(*AS_ROOT, "mount", "-t", "tmpfs", "-o", "size=3m,mode=755", "tmpfs", directory)
-    spool = directory / "spool"
-    run(*AS_ROOT, "install", "-d", "-m", "2770", "-o", str(os.getuid()), spool)
-    hand_over(spool)
-    yield spool
-    run(*AS_ROOT, "umount", directory)
+    with spool_of(place, "3m") as spool:
+        yield spool
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["counted", "chunked"])
