@@ -311,4 +311,14 @@ static inline void run_writers(int (*program)(int number, int result), int resul
 
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
+/* Let this process have no descriptor from `count` on. */
+__attribute__((unused)) static bool limit_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    limit.rlim_cur = count;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
 #endif

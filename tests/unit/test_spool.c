@@ -232,15 +232,6 @@ static void test_cannot_find(void **state)
 
 /* --- what prevents it --- */
 
-static bool limit_descriptors(rlim_t count)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return false;
-    limit.rlim_cur = count;
-    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
-}
-
 static int descriptors_program(void)
 {
     enum { STANDARD = 3, OPEN = STANDARD + 1 + SPOOL_STATES };
