@@ -87,13 +87,12 @@ bool body_init(struct body *body, const char *content_length, const struct confi
     return good;
 }
 
-/* Write what of the window is not in the draft yet. */
-static bool spill(struct body *body, struct problem *problem)
+/* Write the first `length` bytes of the window, but for those that are in the draft already. */
+static bool spill(struct body *body, size_t length, struct problem *problem)
 {
-    const size_t length = body->window.length;
     if (!body->drafted) {
         const struct spool *spool = body_spool(body, problem);
-        uint64_t expected = length + (body->left == UINT64_MAX ? 0 : body->left);
+        uint64_t expected = body->window.length + (body->left == UINT64_MAX ? 0 : body->left);
         body->drafted =
             spool != NULL && draft_create(&body->draft, spool, BODY_ROOM, expected, problem);
     }
@@ -104,15 +103,21 @@ static bool spill(struct body *body, struct problem *problem)
     return true;
 }
 
-/* Make room in the window, of which the last `keep` bytes stay. */
+/* Make room in the window, of which the last `keep` bytes stay. Those beyond a multiple of the size
+ * of a piece of the file are written with the next: the kernel caches what does not begin at one in
+ * small blocks, and writing a large body that way took a third longer. */
 static bool slide(struct body *body, size_t keep, struct problem *problem)
 {
     struct buffer *window = &body->window;
-    if (!spill(body, problem))
+    const size_t odd = (BODY_ROOM + body_length(body)) % PIECE_SIZE;
+    if (!spill(body, window->length - odd, problem))
         return false;
+    if (keep < odd)
+        keep = odd;
     memmove(window->data, window->data + window->length - keep, keep);
     body->before += window->length - keep;
-    window->length = body->given = body->written = keep;
+    window->length = body->given = keep;
+    body->written = keep - odd;
     return true;
 }
 
@@ -172,7 +177,7 @@ bool body_finish(struct body *body, struct problem *problem)
         ;
     body->given = body->window.length;
     if (!body->failed && body->drafted)
-        body->failed = !spill(body, problem);
+        body->failed = !spill(body, body->window.length, problem);
     return !body->failed;
 }
 
