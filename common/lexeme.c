@@ -195,8 +195,10 @@ static const unsigned char *scan_escape(struct cursor *c, const unsigned char *a
     return letter == 'u' ? scan_unicode_escape(c, at) : at;
 }
 
-/* Behind plain bytes inside a string: anything but its end, also more of them. */
-static const unsigned char *scan_special(struct cursor *c, const unsigned char *at)
+/* Behind plain bytes inside a string: anything but its end, also more of them. In line, the
+ * registers that it takes would have to be saved for every string. */
+__attribute__((noinline)) static const unsigned char *scan_special(struct cursor *c,
+                                                                   const unsigned char *at)
 {
     if (at == c->end)
         return cursor_ended(c, &at) ? cursor_incomplete(c) : at;
@@ -205,9 +207,8 @@ static const unsigned char *scan_special(struct cursor *c, const unsigned char *
     return *at == '\\' ? scan_escape(c, at) : scan_utf8(c, at);
 }
 
-const unsigned char *lexeme_string(struct cursor *c, const unsigned char *at)
+const unsigned char *lexeme_string_from(struct cursor *c, const unsigned char *at)
 {
-    at++;
     while (at != NULL) {
         at = skip_plain(at, c->end);
         if (at < c->end && *at == '"')

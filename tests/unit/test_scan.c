@@ -1050,6 +1050,25 @@ static void test_every_byte_at_each_place(void **state)
     assert_int_equal(faults, 0);
 }
 
+/* What stands behind the closing quote is not a part of the string, whatever it would be in one. */
+static void test_every_byte_behind_a_string(void **state)
+{
+    (void)state;
+    int faults = 0;
+    for (size_t length = 0; length <= LAST_PLACE; length++)
+        for (unsigned byte = 0; byte < 256; byte++) {
+            char json[LONG_LENGTH + 2];
+            memset(json, ' ', sizeof json);
+            memset(json + 1, 'x', length);
+            json[0] = json[1 + length] = '"';
+            json[2 + length] = (char)byte;
+            bool space = byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+            faults += check_verdict(json, sizeof json, space ? SCAN_VALID : SCAN_INVALID,
+                                    space ? 0 : length + 2);
+        }
+    assert_int_equal(faults, 0);
+}
+
 /* The same where the text ends behind the byte, or in front of it. */
 static void test_every_length_of_string(void **state)
 {
@@ -2009,6 +2028,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_corrupted),
         cmocka_unit_test(test_every_byte_removed_or_doubled),
         cmocka_unit_test(test_every_byte_at_each_place),
+        cmocka_unit_test(test_every_byte_behind_a_string),
         cmocka_unit_test(test_every_length_of_string),
         cmocka_unit_test(test_every_character_at_each_place),
         cmocka_unit_test(test_members),
