@@ -105,7 +105,7 @@ check-proof: programs $(FUZZ:%=build/fuzz/%) build/sanitize/tradecloud-webhook $
 
 check-crash: proof-deps programs ## kill the programs before, and fail, each of their system calls (10 minutes)
 	CRASH=full $(PYTEST) tests/crash
-	CRASH=full $(PYTEST) -n 2 tests/system/test_spool_calls.py tests/system/test_cgi_calls.py
+	CRASH=full $(PYTEST) -n 2 $(INJECTED)
 
 check-load: proof-deps programs $(VALGRINDED) ## storm both web servers under load, four times DURATION seconds
 	DURATION=$(DURATION) $(PYTEST) tests/load
@@ -124,25 +124,28 @@ SLOWED = --deselect tests/system/test_syscalls.py::test_links_no_libraries \
     --deselect tests/system/test_fetch_many.py::test_too_many_to_wait \
     --ignore tests/system/test_install.py
 
-# What lets calls and allocations fail, which would be those of the sanitizers, too.
-INJECTED = --ignore tests/system/test_spool_calls.py --ignore tests/system/test_cgi_calls.py
+# What lets calls and allocations fail, which may also be those of the sanitizers, or of gcov.
+INJECTED = tests/system/test_spool_calls.py tests/system/test_cgi_calls.py
+SPARED   = $(INJECTED:%=--ignore %)
 
 # The web servers pass no ASAN_OPTIONS on, so reports go where the programs were told when built.
 check-sanitize: proof-deps $(SANITIZED) $(VALGRINDED) ## the system tests under ASan and UBSan; then valgrind
 	rm -rf $(REPORTS) && mkdir -m 1777 $(REPORTS)
-	BUILD=$(CURDIR)/build/sanitize $(PYTEST) -n 4 tests/system $(SLOWED) $(INJECTED)
+	BUILD=$(CURDIR)/build/sanitize $(PYTEST) -n 4 tests/system $(SLOWED) $(SPARED)
 	@if ls $(REPORTS)/* 2>/dev/null; then cat $(REPORTS)/*; exit 1; fi
 	BUILD=$(CURDIR)/build/valgrind $(PYTEST) tests/crash/memory.py
 
 # Fails at a line that is executed by no test and not explained in coverage.py.
 coverage: proof-deps $(COVERED) ## which lines and branches of common/ and cgi/ the tests execute
 	find build/coverage -name '*.gcda' -delete
-	@for test in $(UNIT:%=build/coverage/%); do $$test >/dev/null 2>&1 || exit 1; done
 	@for program in $(PROGRAMS:%=build/coverage/%); do \
 	    $$program --help >/dev/null 2>&1 </dev/null || true; done
 	@# All of the users that tests run programs as add to the counts that are there now.
 	chmod -R a+rwX build/coverage
-	CRASH=full BUILD=$(CURDIR)/build/coverage $(PYTEST) -n 4 tests/system $(SLOWED)
+	@# First those that make calls fail: when one of gcov's own does, counts so far are lost.
+	CRASH=full BUILD=$(CURDIR)/build/coverage $(PYTEST) -n 4 $(INJECTED)
+	@for test in $(UNIT:%=build/coverage/%); do $$test >/dev/null 2>&1 || exit 1; done
+	BUILD=$(CURDIR)/build/coverage $(PYTEST) -n 4 tests/system $(SLOWED) $(SPARED)
 	gcovr --root . --object-directory build/coverage --filter common/ --filter cgi/ \
 	    --json build/coverage/report.json
 	/usr/bin/python3 -B tests/coverage.py build/coverage/report.json
