@@ -1,6 +1,7 @@
-"""Consumers of a spool, kept going as systemd would do it, and killed at random; and what they must
-have consumed in the end."""
+"""Consumers of a spool, kept going as systemd would do it, and killed at random, some with a clock
+that is behind; and what they must have consumed in the end."""
 
+import glob
 import hashlib
 import os
 import signal
@@ -10,6 +11,8 @@ from collections import Counter, defaultdict
 
 from server import BUILD, UNPRIVILEGED, hand_over, run
 
+[FAKETIME] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+BEHIND = 10**6  # seconds, at most; a clock that is ahead makes others wait, for five minutes
 PAUSE = (0.3, 2)  # seconds until one of them is ended, again and again
 ENDS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
 # One in twenty fails, and so counts; one in twenty says that the ERP is down.
@@ -50,11 +53,19 @@ class Consumers:
         if self.count > 0:
             self.thread.start()
 
-    def _run(self, *options):
+    def _clock(self):
+        """For every second runner: its clock is days behind, but for the one that does not jump."""
+        if self.rng.random() < 0.5:
+            return []
+        self.seen["clock behind"] += 1
+        return ["env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME=-{self.rng.randint(1, BEHIND)}",
+                "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"]
+
+    def _run(self, *options, clock=()):
         with open(self.log, "ab") as log:
             return subprocess.Popen(
-                [*UNPRIVILEGED, self.program, "run", "--jobs", "4", *options, "--", self.command,
-                 self.record], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*UNPRIVILEGED, *clock, self.program, "run", "--jobs", "4", *options, "--",
+                 self.command, self.record], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={"PATH": os.environ["PATH"], "TRADECLOUD_SPOOL": str(self.spool)})
 
     def _keep(self):
@@ -66,7 +77,7 @@ class Consumers:
                     self.seen[f"ended {runner.returncode}"] += 1
                 self.runners = [runner for runner in self.runners if runner not in ended]
                 while len(self.runners) < self.count:
-                    self.runners.append(self._run("--watch"))
+                    self.runners.append(self._run("--watch", clock=self._clock()))
             self.stopping.wait(self.rng.uniform(*PAUSE))
             with self.away:
                 self.rng.choice(self.runners).send_signal(self.rng.choice(ENDS))

@@ -3,6 +3,7 @@ what is spooled, exactly, and the sender never hears what would make it give up.
 
 DURATION is the number of seconds for each server, SEED what repeats a sequence of troubles."""
 
+import glob
 import os
 import random
 import signal
@@ -179,6 +180,15 @@ class Storm:
 
 
 @pytest.fixture
+def clocks():
+    """What libfaketime leaves in memory of those who were killed."""
+    yield
+    left = [path for path in glob.glob("/dev/shm/*faketime_*")
+            if not os.path.exists(f"/proc/{path.rpartition('_')[2]}")]
+    run(*AS_ROOT, "rm", "-f", *left)
+
+
+@pytest.fixture
 def disk(place):
     """A file system of its own for the spool."""
     directory = place / "disk"
@@ -237,7 +247,7 @@ def entries(site):
 
 
 @pytest.mark.parametrize("consuming", [0, 2], ids=["alone", "consumed"])
-def test_storm(server, place, authority, disk, stub, say, consuming):
+def test_storm(server, place, authority, disk, clocks, stub, say, consuming):
     """Troubles come in an order that SEED gives; when each comes, the machine decides. With so many
     runners that consume meanwhile, and are killed as well."""
     site = server(place / "site", authority, spool=disk / "spool",
@@ -270,6 +280,8 @@ def test_storm(server, place, authority, disk, stub, say, consuming):
                 if "-fetched_" in file.name:
                     subjects[file.name].append(file.name)
             check_consumed(site, consumers, subjects)
+            # Rarely, libfaketime finds what one that was killed has left under the same number.
+            assert consumers.seen["ended 1"] <= consumers.seen["clock behind"] / 4
             say(f"{len(files) - left} consumed meanwhile, {left} afterwards; {dict(consumers.seen)}")
     finally:
         consumers.stop()
