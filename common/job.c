@@ -1,5 +1,6 @@
 #include "job.h"
 
+#include "spool.h"
 #include "timestamp.h"
 
 #include <errno.h>
@@ -109,7 +110,8 @@ static bool build(const struct job *job, const struct job_setting *setting,
     char file[4096];
     const struct entry *entry = &job->entry;
     (void)snprintf(attempt, sizeof attempt, "%u", job->attempt.attempts);
-    (void)snprintf(file, sizeof file, "%s/work/%s", setting->spool, job->name);
+    (void)snprintf(file, sizeof file, "%s/%s/%s", setting->spool, spool_state_name(SPOOL_WORK),
+                   job->name);
     if (!add_base(environment) || !add(environment, "CE_ID", entry->id) ||
         !add(environment, "CE_SOURCE", entry->source) ||
         !add(environment, "CE_TYPE", entry->type) ||
