@@ -113,7 +113,8 @@ class Storm:
         """By making it as small as what is in it, and a little."""
         usage = os.statvfs(self.disk)
         used = (usage.f_blocks - usage.f_bfree) * usage.f_frsize
-        self._remount(f"size={used + self.rng.choice((0, 5000, 200_000))}")
+        # 0 would be no limit, and Linux does not set one again where there was none.
+        self._remount(f"size={max(1, used + self.rng.choice((0, 5000, 200_000)))}")
         return lambda: self._remount(f"size={SIZE}")
 
     def read_only(self):

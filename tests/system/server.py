@@ -216,7 +216,20 @@ class Site:
             except ProcessLookupError:
                 pass
             process.wait()
+        if self.processes:
+            self._wait_until_deaf()
         self.processes = []
+
+    def _wait_until_deaf(self):
+        """Until also those whose parent was killed have let go of the port: as long as one listens,
+        the next server cannot, and whoever looks whether that has started meets the old one."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                return
+            time.sleep(0.01)
 
     def __enter__(self):
         return self.start()
