@@ -1,5 +1,6 @@
 """Programs alone: started as a web server starts them, but without one."""
 
+import hashlib
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ from server import BUILD, TOP
 OUT = BUILD / "bench"
 BENCH = TOP / "tests/bench"
 OURS = "tradecloud-webhook"
+TOKEN = "a-token-of-some-length-0123456789"
 BLOCKS = 5
 PROGRAMS = {
     "floor": OUT / "floor",
@@ -55,6 +57,13 @@ def environment(body, spool):
             "REQUEST_URI": "/tradecloud", "CONTENT_TYPE": "application/json",
             "CONTENT_LENGTH": str(body.size), "TRADECLOUD_SPOOL": str(spool),
             "TRADECLOUD_MIN_FREE": "0"}
+
+
+def tokens(path):
+    """Variables that tell the bearer token that admits: to us, by the operator's file of digests."""
+    path.write_text(hashlib.sha256(TOKEN.encode()).hexdigest() + "\n")
+    path.chmod(0o644)
+    return {"TRADECLOUD_BEARER_FILE": str(path), "BEARER_TOKEN": TOKEN}
 
 
 def spawn(rounds, body, spool, targets, again=False):

@@ -1,6 +1,6 @@
 <?php
-// A receiver of events in PHP, a peer in the measurements: the web server has authenticated the
-// caller; the JSON is checked and kept in a durable file.
+// A receiver of events in PHP, a peer in the measurements: the web server has checked the password,
+// a bearer token is compared here; the JSON is checked and kept in a durable file.
 
 function check(bool $done): void
 {
@@ -10,6 +10,11 @@ function check(bool $done): void
     }
 }
 
+if (($_SERVER['AUTH_TYPE'] ?? '') === ''
+    && !hash_equals("Bearer {$_SERVER['BEARER_TOKEN']}", $_SERVER['HTTP_AUTHORIZATION'] ?? '')) {
+    header('WWW-Authenticate: Bearer', true, 401);
+    exit;
+}
 $body = file_get_contents('php://input');
 $event = json_decode($body, true);
 $id = $event['orderEvent']['meta']['messageId'] ?? '';

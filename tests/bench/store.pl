@@ -1,12 +1,16 @@
 #!/usr/bin/perl
-# A receiver of events in Perl, a peer in the measurements: the web server has authenticated the
-# caller; the JSON is checked and kept in a durable file.
+# A receiver of events in Perl, a peer in the measurements: the web server has checked the password,
+# a bearer token is compared here; the JSON is checked and kept in a durable file.
 use strict;
 use warnings;
 use Fcntl qw(O_WRONLY O_CREAT O_EXCL);
 use IO::Handle;
 use JSON::XS;
 
+if (!$ENV{AUTH_TYPE} && ($ENV{HTTP_AUTHORIZATION} // '') ne "Bearer $ENV{BEARER_TOKEN}") {
+    print "Status: 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\n\r\n";
+    exit;
+}
 binmode STDIN;
 my $length = $ENV{CONTENT_LENGTH};
 read(STDIN, my $body, $length) == $length or die "the body is cut short\n";

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
-"""A receiver of events in Python, a peer in the measurements: the web server has authenticated the
-caller; the JSON is checked and kept in a durable file."""
+"""A receiver of events in Python, a peer in the measurements: the web server has checked the
+password, a bearer token is compared here; the JSON is checked and kept in a durable file."""
 
 import json
 import os
 import sys
 
+bearer = "Bearer " + os.environ.get("BEARER_TOKEN", "")
+if not os.environ.get("AUTH_TYPE") and os.environ.get("HTTP_AUTHORIZATION") != bearer:
+    sys.stdout.write("Status: 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\n\r\n")
+    sys.exit()
 body = sys.stdin.buffer.read(int(os.environ["CONTENT_LENGTH"]))
 identifier = json.loads(body)["orderEvent"]["meta"]["messageId"]
 

@@ -82,6 +82,21 @@ def test_a_failure_is_no_measurement(tmp_path, body):
         alone.measure("new", 1, body, spool, [{"x": ("/bin/true", {})}])
 
 
+@pytest.mark.parametrize("name", [alone.OURS, "ordinary C", "Python"])
+def test_bearer(tmp_path, body, name):
+    """A token is looked at by each: the right one admits, no other."""
+    spool = alone.make_spool(tmp_path / "spool")
+    variables = {"AUTH_TYPE": "", **alone.tokens(tmp_path / "tokens")}
+    for token in (alone.TOKEN, alone.TOKEN + "4", alone.TOKEN[:-1], ""):
+        variables["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        targets = [{name: (alone.PROGRAMS[name], variables)}]
+        if token == alone.TOKEN:
+            alone.measure("bearer", 1, body, spool, targets)
+        else:
+            with pytest.raises(alone.Failed, match="answered 401"):
+                alone.measure("bearer", 1, body, spool, targets)
+
+
 def test_filling(tmp_path):
     spool = alone.make_spool(tmp_path / "spool")
     alone.fill(spool, 1001)
