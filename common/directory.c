@@ -153,59 +153,50 @@ bool directory_check_path(const char *spool, struct problem *problem)
                        spool);
 }
 
-int directory_open_root(const char *spool, struct problem *problem)
+int directory_open_root(const char *spool, struct stat *status, struct problem *problem)
 {
-    struct stat status;
     if (!directory_check_path(spool, problem))
         return -1;
     int fd = open(spool, OPEN | O_CLOEXEC);
-    bool opened = fd >= 0 && fstat(fd, &status) == 0;
+    bool opened = fd >= 0 && fstat(fd, status) == 0;
     if (!opened)
         (void)directory_failed(spool, "open", "", problem);
-    else if (is_closed(spool, "", &status, problem))
+    else if (is_closed(spool, "", status, problem))
         return fd;
     return fd >= 0 ? reject(fd) : -1;
 }
 
-bool directory_check_author(const char *spool, int root, struct problem *problem)
+bool directory_check_author(const char *spool, const struct stat *status, struct problem *problem)
 {
-    struct stat status;
-    if (fstat(root, &status) != 0)
-        return directory_failed(spool, "inspect", "", problem);
-    if (is_ours(&status) || (geteuid() != 0 && is_shared(&status)))
+    if (is_ours(status) || (geteuid() != 0 && is_shared(status)))
         return true;
     if (geteuid() == 0)
         return problem_set(
             problem, 503,
             "%s/ is another user's: run this as that user, not as root: sudo -u \\#%ju", spool,
-            (uintmax_t)status.st_uid);
+            (uintmax_t)status->st_uid);
     return problem_set(
         problem, 503,
         "%s/ belongs to another user (%ju) and to a group that this one (%ju) is not "
         "in: chown it to the web server's user, or join the group",
-        spool, (uintmax_t)status.st_uid, (uintmax_t)geteuid());
+        spool, (uintmax_t)status->st_uid, (uintmax_t)geteuid());
 }
 
-int directory_open(const char *spool, int root, const char *name, bool create,
-                   struct problem *problem)
+int directory_open(const char *spool, int root, const struct stat *parent, const char *name,
+                   bool create, struct problem *problem)
 {
-    struct stat parent;
     struct stat status;
-    if (fstat(root, &parent) != 0) {
-        (void)directory_failed(spool, "inspect", "", problem);
-        return -1;
-    }
-    int fd = open_or_create(root, name, create && is_ours(&parent) ? ENTRIES_MODE : 0);
+    int fd = open_or_create(root, name, create && is_ours(parent) ? ENTRIES_MODE : 0);
     bool opened = fd >= 0 && fstat(fd, &status) == 0;
     if (!opened && errno == ENOENT && !create)
         problem->status = 0;
-    else if (!opened && errno == ENOENT && !is_ours(&parent))
+    else if (!opened && errno == ENOENT && !is_ours(parent))
         problem_set(problem, 503,
                     "%s/%s is missing: let the spool's user make it: sudo -u \\#%ju mkdir -m 2770",
-                    spool, name, (uintmax_t)parent.st_uid);
+                    spool, name, (uintmax_t)parent->st_uid);
     else if (!opened)
         (void)directory_failed(spool, "open", name, problem);
-    else if (check(spool, &parent, name, &status, problem))
+    else if (check(spool, parent, name, &status, problem))
         return fd;
     return fd >= 0 ? reject(fd) : -1;
 }

@@ -42,6 +42,12 @@ static bool needs_quotes(const char *escaped)
     return *escaped == '\0' || strpbrk(escaped, " =\"\\") != NULL;
 }
 
+static void append(struct log_line *line, const char *bytes, size_t length)
+{
+    memcpy(line->text + line->length, bytes, length);
+    line->length += length;
+}
+
 void log_text(struct log_line *line, const char *key, struct text value)
 {
     if (value.data == NULL)
@@ -52,9 +58,12 @@ void log_text(struct log_line *line, const char *key, struct text value)
     size_t room = sizeof line->text - 1 - line->length;
     if (strlen(key) + length + sizeof " =\"\"" > room)
         return;
-    const char *quote = needs_quotes(escaped) ? "\"" : "";
-    line->length += (size_t)snprintf(line->text + line->length, room, "%s%s=%s%s%s",
-                                     line->length == 0 ? "" : " ", key, quote, escaped, quote);
+    size_t quotes = needs_quotes(escaped) ? 1 : 0;
+    append(line, " ", line->length == 0 ? 0 : 1);
+    append(line, key, strlen(key));
+    append(line, "=\"", 1 + quotes);
+    append(line, escaped, length);
+    append(line, "\"", quotes);
 }
 
 void log_number(struct log_line *line, const char *key, int64_t number)

@@ -56,12 +56,10 @@ static void end(int number)
 /* If even /dev/null cannot be opened, the first use of the closed descriptor fails by itself. */
 static void open_standard_descriptors(void)
 {
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        (void)close(fd);
+    /* open() takes the lowest number that is free. */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", O_RDWR);
 }
 
 static void catch_signals(void)

@@ -28,13 +28,14 @@ const char *spool_state_name(enum spool_state state)
     return names[state];
 }
 
-static bool open_states(struct spool *spool, bool create, struct problem *problem)
+static bool open_states(struct spool *spool, const struct stat *root, bool create,
+                        struct problem *problem)
 {
     bool opened = true;
     /* tmp/ comes last, as nobody relies on it after a power failure. */
     for (int n = 1; opened && n <= SPOOL_STATES; n++) {
         int state = n % SPOOL_STATES;
-        int fd = directory_open(spool->path, spool->root, names[state], create, problem);
+        int fd = directory_open(spool->path, spool->root, root, names[state], create, problem);
         spool->directories[state] = fd;
         opened = fd >= 0 || problem->status == 0;
     }
@@ -44,13 +45,13 @@ static bool open_states(struct spool *spool, bool create, struct problem *proble
 static bool open_all(struct spool *spool, const char *path, uint64_t min_free, bool create,
                      bool author, struct problem *problem)
 {
+    struct stat status;
     *spool = (struct spool){.path = path, .min_free = min_free};
     for (int i = 0; i < SPOOL_STATES; i++)
         spool->directories[i] = -1;
-    spool->root = directory_open_root(path, problem);
-    bool opened = spool->root >= 0 &&
-                  (!author || directory_check_author(path, spool->root, problem)) &&
-                  open_states(spool, create, problem);
+    spool->root = directory_open_root(path, &status, problem);
+    bool opened = spool->root >= 0 && (!author || directory_check_author(path, &status, problem)) &&
+                  open_states(spool, &status, create, problem);
     if (!opened)
         spool_close(spool);
     return opened;
@@ -88,10 +89,11 @@ void spool_close(struct spool *spool)
 
 int spool_open_state(const char *path, struct problem *problem)
 {
-    int root = directory_open_root(path, problem);
+    struct stat status;
+    int root = directory_open_root(path, &status, problem);
     if (root < 0)
         return -1;
-    int fd = directory_check_author(path, root, problem)
+    int fd = directory_check_author(path, &status, problem)
                  ? directory_open_private(path, root, "state", problem)
                  : -1;
     (void)close(root);

@@ -107,30 +107,33 @@ static void assert_trial(struct user user, int (*open)(struct problem *problem),
 
 static int open_root(struct problem *problem)
 {
-    return directory_open_root(spool, problem);
+    struct stat status;
+    return directory_open_root(spool, &status, problem);
 }
 
 static int author(struct problem *problem)
 {
-    int fd = directory_open_root(spool, problem);
-    return fd >= 0 && directory_check_author(spool, fd, problem) ? fd : -1;
+    struct stat status;
+    int fd = directory_open_root(spool, &status, problem);
+    return fd >= 0 && directory_check_author(spool, &status, problem) ? fd : -1;
 }
 
 static int open_new(struct problem *problem)
 {
-    int fd = directory_open_root(spool, problem);
-    return fd < 0 ? -1 : directory_open(spool, fd, "new", true, problem);
+    struct stat status;
+    int fd = directory_open_root(spool, &status, problem);
+    return fd < 0 ? -1 : directory_open(spool, fd, &status, "new", true, problem);
 }
 
 static int open_shared(struct problem *problem)
 {
-    int fd = directory_open_root(spool, problem);
+    int fd = open_root(problem);
     return fd < 0 ? -1 : directory_open_shared(spool, fd, "new", problem);
 }
 
 static int open_private(struct problem *problem)
 {
-    int fd = directory_open_root(spool, problem);
+    int fd = open_root(problem);
     return fd < 0 ? -1 : directory_open_private(spool, fd, "new", problem);
 }
 
