@@ -41,19 +41,19 @@ def pair(authority, place):
 
 
 def get_in_parallel(site, identifiers, tmp_path):
-    """One curl for all. Returns the status of each, and the seconds it took."""
+    """One curl for all. Returns the status of each."""
     config = tmp_path / site.name
     config.write_text("next\n".join(
         f'url = "{site.url}/order/{identifier}"\nuser = "{credentials(site)[1]}"\n'
         f'cacert = "{site.authority.ca}"\noutput = "/dev/null"\n'
-        f'write-out = "{identifier} %{{http_code}} %{{time_total}}\\n"\n'
+        f'write-out = "{identifier} %{{http_code}}\\n"\n'
         for identifier in identifiers))
     done = subprocess.run(["curl", "-sS", "--no-progress-meter", "--parallel", "--parallel-immediate",
                            "--parallel-max", "200", "--config", str(config)],
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    return {identifier: (int(status), float(seconds)) for identifier, status, seconds in lines}
+    return {identifier: int(status) for identifier, status in lines}
 
 
 def send_until_accepted(site, identifiers, tmp_path):
@@ -62,10 +62,10 @@ def send_until_accepted(site, identifiers, tmp_path):
     while identifiers:
         answers = get_in_parallel(site, identifiers, tmp_path)
         assert set(answers) == set(identifiers)
-        counts = collections.Counter(status for status, _ in answers.values())
+        counts = collections.Counter(answers.values())
         reasons = collections.Counter(line.get("reason") for line in site.log_lines())
         assert set(counts) <= {202, 503}, (site.name, counts, reasons)
-        identifiers = [i for i in identifiers if answers[i][0] != 202]
+        identifiers = [i for i in identifiers if answers[i] != 202]
         time.sleep(pause)
         pause *= 1.5
 
@@ -107,8 +107,9 @@ def test_too_many_to_wait(new_fetcher, stub, tmp_path):
     site = new_fetcher(TRADECLOUD_TIMEOUT=2)
     succeeds(site, stub)
     answers = get_in_parallel(site, [f"unknown-{i}" for i in range(100)], tmp_path)
-    refused = [seconds for status, seconds in answers.values() if status == 503]
-    assert len(refused) > 20 and min(refused) < 2, answers
+    # Of its own time: what a busy machine takes for TLS and passwords is not the program's.
+    refused = [int(line["ms"]) for line in site.log_lines() if line["status"] == "503"]
+    assert len(refused) > 20 and min(refused) < 2000, answers
     check_pace(stub)
 
 

@@ -6,9 +6,11 @@ runner killed every second for a minute.
 """
 
 import os
+import pathlib
+import signal
 import time
 
-from consuming import name_of
+from consuming import name_of, wait_until
 
 LONG = "CONSUME_LONG" in os.environ
 ENTRIES, SUBJECTS, SECONDS, INTERVAL = (10000, 500, 60, 1) if LONG else (600, 60, 5, 0.5)
@@ -76,6 +78,13 @@ class Judge:
         assert lasts == {f"S{n}": ENTRIES - SUBJECTS + n for n in range(SUBJECTS)}
 
 
+def is_listening(runner):
+    """Whether it takes signals by itself by now; one that was just started is ended by them."""
+    status = pathlib.Path(f"/proc/{runner.pid}/status").read_text()
+    blocked = int(status.split("SigBlk:")[1].split()[0], 16)
+    return blocked >> (signal.SIGTERM - 1) & 1 == 1
+
+
 def prepare(spool):
     spool.fill(ENTRIES, SUBJECTS)
     spool.consumer.write_text(IMPORTER)
@@ -117,6 +126,7 @@ def test_killed_runners(consumed):
         time.sleep(0.2)
         assert time.monotonic() < end + 1800
     for runner in runners:
+        wait_until(lambda runner=runner: is_listening(runner))
         runner.terminate()
         assert runner.wait(20) == 0
     judge(consumed, killed)
