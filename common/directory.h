@@ -22,31 +22,29 @@
 bool directory_check_path(const char *spool, struct problem *problem);
 
 /*
- * Open the spool itself; `status` is what fstat() says of it, for the calls below. Returns a
- * descriptor; or -1 with a problem (503), if it does not exist, is
- * a symbolic link or no directory, or everybody may write to it. Whose it is does not matter to
- * those who only look at it.
+ * Open the spool itself; `status` becomes what fstat() says of it, for the calls below. Returns a
+ * descriptor; or -1 with a problem (503), if it does not exist, is a symbolic link or no directory,
+ * or everybody may write to it. Whose it is does not matter to those who only look at it.
  */
 int directory_open_root(const char *spool, struct stat *status, struct problem *problem);
 
 /*
- * Whether this process may put events into the spool of that status. Returns false with a
- * problem (503) if it belongs to somebody who is neither root nor the user who runs this, and it is
- * not shared with that user by its group; or if root runs this, though the spool is another user's:
- * the files would be closed to that one.
+ * Whether this process may put events into the spool of that status. Returns false with a problem
+ * (503) if it belongs to somebody who is neither root nor the user who runs this, and it is not
+ * shared with that user by its group; or if root runs this, though the spool is another user's: the
+ * files would be closed to that one.
  */
 bool directory_check_author(const char *spool, const struct stat *status, struct problem *problem);
 
 /*
- * Open the directory `name` of entries in the spool at `spool`, which is open as `root` and has that
- * status. If it is
- * missing and to be created, it is (02770), but only by the spool's user: others could not write to
- * another's. Returns a descriptor; or -1 with a problem (503), if it is a symbolic link or no
- * directory, everybody may write to it, it is on another file system than the spool, or it belongs
- * to somebody who is neither root nor the spool's nor this process's user. The problem's status is
- * 0 if it is only missing and not to be created.
+ * Open the directory `name` of entries in the spool at `spool`, which is open as `root`; `parent`
+ * is its status. If it is missing and to be created, it is (02770), but only by the spool's user:
+ * others could not write to another's. Returns a descriptor; or -1 with a problem (503), if it is a
+ * symbolic link or no directory, everybody may write to it, it is on another file system than the
+ * spool, or it belongs to somebody who is neither root nor the spool's nor this process's user. The
+ * problem's status is 0 if it is only missing and not to be created.
  */
-int directory_open(const char *spool, int root, const struct stat *status, const char *name,
+int directory_open(const char *spool, int root, const struct stat *parent, const char *name,
                    bool create, struct problem *problem);
 
 /*
