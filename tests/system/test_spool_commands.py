@@ -172,6 +172,18 @@ def test_output_cannot_be_written(operated, arguments):
     assert name in operated.entries("new") and len(operated.entries("done")) == 1
 
 
+@pytest.mark.parametrize("command", ["list", "status", "check", "prune"])
+def test_stopped(operated, command):
+    """By SIGTERM, in the middle of it: the status is the manual's, and nothing has changed."""
+    name = operated.put(1)
+    done = operated.call(command, *ARGUMENTS.get(command, ()), prefix=[
+        "strace", "-o", "/dev/null", "-e", "trace=getdents64",
+        "-e", "inject=getdents64:signal=TERM:when=1"])
+    assert done.returncode == 1, done
+    assert "SIGTERM: stopped from outside" in done.stderr
+    assert operated.entries("new") == [name]
+
+
 def test_reader_goes_away(operated):
     """A pipe that is closed early ends the command; it is not killed by the signal."""
     operated.fill(1500, 3)
