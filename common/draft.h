@@ -6,13 +6,14 @@
  *
  * A file is written under a unique name in tmp/, synced, linked to its own name, the directory
  * synced, and only then its name in tmp/ removed. Nothing is renamed over anything, and writing
- * takes no lock. The disk is told to write while more is still to come, so that little is left to
- * do at the end.
+ * takes no lock. While much is still to come, what is there is synced already, so that little is
+ * left to do at the end.
  */
 #ifndef COMMON_DRAFT_H
 #define COMMON_DRAFT_H
 
 #include "buffer.h"
+#include "presync.h"
 #include "problem.h"
 #include "spool.h"
 #include "temporary.h"
@@ -22,13 +23,15 @@
 
 enum { DRAFT_PARTS_MAX = 3 };
 
+/* To stay where it is until its end. */
 struct draft {
     const struct spool *spool; /* the caller's, open until the end of the draft */
     int fd;
     char name[TEMPORARY_SIZE]; /* in tmp/ */
     uint64_t length;           /* of what it holds, room for a head included */
     uint64_t granted;          /* so much of it the disk was found to have room for */
-    uint64_t begun;            /* so much of it the disk was told to write */
+    uint64_t presynced;        /* so much of it there was when the last presync began */
+    struct presync presync;
 };
 
 /*

@@ -2,10 +2,10 @@
 knows which files and names would surely be there if the power failed at any moment.
 
 The bytes of a file are sure after a successful fsync() of it that comes after the last write; a
-name is sure after a successful fsync() of its directory. A failed fsync() makes nothing sure, nor
-does a later one on the same file, whose dirty pages the kernel may have dropped. Nothing becomes
-sure by itself or by sync_file_range(), in whatever order a file system would have written it: that is
-stricter than any.
+name is sure after a successful fsync() of its directory. A sync that failed, fdatasync() too, makes
+nothing sure, nor does a later one on the same file, whose dirty pages the kernel may have dropped.
+Nothing becomes sure by itself, in whatever order a file system would have written it, or by a
+fdatasync(), beside which more is written: that is stricter than any.
 """
 
 import re
@@ -64,7 +64,7 @@ class Disk:
                 continue  # it only seems to have happened
             if step and result is not None and result >= 0:
                 step(arguments)
-            elif name == "fsync" and result is not None and "EINTR" not in remark:
+            elif name in ("fsync", "fdatasync") and (result or 0) < 0 and "EINTR" not in remark:
                 self.spoilt.update(self.dirty & {self._descriptor(arguments)})
 
     def sure(self, path):

@@ -25,7 +25,7 @@ BODY = order(identifier="m")
 OTHER = order(identifier="another")
 TIMELESS = b'{"eventName":"OrderSynced"}'
 MALFORMED = b'{"eventName":"OrderSynced",}'
-# Larger than what is kept in memory, and than what is written before the disk is told to begin.
+# Larger than what is kept in memory, and so that it is worth to be synced while it arrives.
 LARGE = order(identifier="m", filler=600_000)
 LARGE_TIMELESS = TIMELESS[:-1] + b" " * 600_000 + b"}"
 # With a subject for which there is no room before such a body.
@@ -89,9 +89,12 @@ def test_receiving(place, shorten, say, path):
 
 def test_nothing_is_overlooked(place, shorten):
     """A call that fails must be a call that was made: else the cases would show nothing."""
+    (place / "large").mkdir()
     bench = Bench(place, Path("new", POST, BODY, 202, BODY), shorten)
     names = {call.name for call in bench.calls()}
     assert {"openat", "pwritev", "fsync", "linkat", "unlinkat", "read", "write"} <= names
+    bench = Bench(place / "large", Path("large", POST, LARGE, 202, LARGE), shorten)
+    assert {"clone3", "fdatasync"} <= {call.name for call in bench.calls()}
     done = subprocess.run([shorten, "pwritev", "9", "50", "/bin/true"])
     assert done.returncode == 99
 

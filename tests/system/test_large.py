@@ -384,6 +384,66 @@ def test_overtaken_while_it_arrives(place):
     assert slow.entries("tmp") == []
 
 
+TRACE = ["strace", "-f", "-qq", "-y", "-s", "0", "-e", "trace=fsync,fdatasync"]
+
+
+def syncs(log):
+    """The calls, in their order, that sync a file in tmp/, by what strace wrote among the log."""
+    return re.findall(r"\b(fsync|fdatasync)\(\d+<[^>]*/spool/tmp/[^>]+>", log)
+
+
+@pytest.mark.parametrize("size, chunked, early", [
+    (MEGABYTE, False, True), (5 * MEGABYTE, False, True),
+    (2 * WINDOW + 1, False, False),  # too little is still to come
+    (5 * MEGABYTE, True, False)],  # nobody knows how much is
+    ids=["large", "larger", "little to come", "chunked"])
+def test_synced_while_it_arrives(place, size, chunked, early):
+    """By a thread of its own, so that little is left to be done at the end; and at the end by itself."""
+    body = sized(size)
+    upload = Upload(place, None if chunked else size, prefix=TRACE)
+    upload.feed(body)
+    status, log = upload.end()
+    assert status == 202
+    *before, last = syncs(log)
+    assert last == "fsync" and set(before) == ({"fdatasync"} if early else set()), log
+    check_entry(upload.entries("new")[0], body)
+
+
+def test_arrives_slowly(place):
+    """Not each piece is synced: the disk is others', too."""
+    body = sized(5 * MEGABYTE)
+    upload = Upload(place, len(body), prefix=TRACE)
+    for at in range(0, len(body), 100_000):
+        upload.feed(body[at:at + 100_000])
+        time.sleep(0.02)
+    status, log = upload.end()
+    assert status == 202
+    assert 1 <= syncs(log).count("fdatasync") <= 8
+
+
+def test_early_sync_fails(place):
+    """It may be told only there; and the file is not synced again, as if that could mend it."""
+    body = sized(MEGABYTE)
+    upload = Upload(place, len(body), prefix=[*TRACE, "-e", "inject=fdatasync:error=EIO"])
+    upload.feed(body)
+    status, log = upload.end()
+    assert status == 503 and "cannot write a file in" in log and "Input/output error" in log
+    assert syncs(log) == ["fdatasync"]
+    for state in ("tmp", "new", "rejected"):
+        assert upload.entries(state) == []
+
+
+def test_no_thread_to_sync_early(place):
+    """It is synced at the end, then."""
+    body = sized(5 * MEGABYTE)
+    upload = Upload(place, len(body), prefix=["strace", "-f", "-qq", "-e", "trace=clone3,fdatasync", "-e",
+                                              "inject=clone3:error=EAGAIN"])
+    upload.feed(body)
+    status, log = upload.end()
+    assert status == 202 and "(INJECTED)" in log and "fdatasync" not in log
+    check_entry(upload.entries("new")[0], body)
+
+
 def peak_memory(place, body, **options):
     """In bytes, of a request until right before the program ends, which strace delays."""
     upload = Upload(place, len(body), prefix=["strace", "-qq", "-o", "/dev/null", "-e",
