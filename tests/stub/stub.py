@@ -244,7 +244,7 @@ class Stub:
         return None
 
     def _handle(self, request):
-        record = Record(time.monotonic(), request.method, request.path, request.version,
+        record = Record(request.arrived, request.method, request.path, request.version,
                         request.headers)
         with self._lock:
             self._requests.append(record)

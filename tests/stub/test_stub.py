@@ -149,6 +149,25 @@ def test_spelling_of_headers(stub):
         assert name in done.stdout
 
 
+def test_time_of_arrival(stub):
+    """Though whoever is to answer has its turn much later."""
+    stub.answer_delay = 1
+    context = ssl.create_default_context(cafile=stub.authority.ca)
+    with socket.create_connection(("localhost", stub.port)) as plain, \
+            context.wrap_socket(plain, server_hostname="localhost") as sock:
+        times = []
+        for _ in range(2):
+            before = time.monotonic()
+            sock.sendall(b"GET /v2/order/an-id HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            times.append((before, time.monotonic()))
+            time.sleep(0.3)
+        answer = b""
+        while answer.count(b"HTTP/1.1 401") < 2:
+            answer += sock.recv(4096)
+    for record, (before, after) in zip(stub.gets(), times, strict=True):
+        assert before - 0.1 < record.time < after + 0.1
+
+
 def test_connection_is_kept(stub):
     url = f"{stub.legacy_url}/purchaseOrder/x"
     done = subprocess.run(["curl", "-sv", "--http1.1", "--cacert", str(stub.authority.ca), url, url],

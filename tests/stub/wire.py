@@ -6,6 +6,9 @@ break off, or never come.
 """
 
 import functools
+import socket
+import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,6 +19,8 @@ import h2.events
 import h2.exceptions
 
 HEAD_LIMIT = 256 * 1024
+SO_TIMESTAMPING = 37  # Python has no names for these
+RX_SOFTWARE = 1 << 3 | 1 << 4
 
 
 @dataclass
@@ -24,6 +29,7 @@ class Request:
     path: str  # as it was sent, query and all
     version: str  # "1.1" or "2"
     headers: dict  # names in lower case
+    arrived: float  # by time.monotonic()
     body: bytes = b""
 
 
@@ -48,6 +54,7 @@ class Gone(Exception):
 
 def serve(sock, handle):
     """Serve a TLS connection until it ends."""
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RX_SOFTWARE)
     connection = Http2 if sock.selected_alpn_protocol() == "h2" else Http1
     try:
         connection(sock, handle).run()
@@ -56,10 +63,20 @@ def serve(sock, handle):
 
 
 def receive(sock):
+    """What came, and when by time.monotonic(): as the kernel says, which on a busy machine may be long
+    before this thread has its turn."""
+    ancillary = []
+    if not sock.pending():
+        ancillary = socket.socket.recvmsg(sock, 1, 256, socket.MSG_PEEK)[1]
     data = sock.recv(65536)
     if not data:
         raise Gone
-    return data
+    now = time.monotonic()
+    for _, kind, stamp in ancillary:
+        if kind == SO_TIMESTAMPING:
+            seconds, nanoseconds = struct.unpack_from("qq", stamp)
+            now -= max(0, time.time() - seconds - nanoseconds / 1e9)
+    return data, now
 
 
 def keep_silent(sock, silence):
@@ -76,6 +93,7 @@ class Http1:
         self.sock = sock
         self.handle = handle
         self.buffer = b""
+        self.arrived = 0  # what is in there
 
     def run(self):
         while True:
@@ -88,18 +106,23 @@ class Http1:
         while b"\r\n\r\n" not in self.buffer:
             if len(self.buffer) > HEAD_LIMIT:
                 raise Gone
-            self.buffer += receive(self.sock)
+            self._receive()
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         first, *lines = head.decode("latin-1").split("\r\n")
         method, path, _ = first.split(" ", 2)
         fields = (line.split(":", 1) for line in lines)
         headers = {name.lower(): value.strip() for name, value in fields}
-        return Request(method, path, "1.1", headers, self._read_body(headers))
+        body = self._read_body(headers)
+        return Request(method, path, "1.1", headers, self.arrived, body)
+
+    def _receive(self):
+        data, self.arrived = receive(self.sock)
+        self.buffer += data
 
     def _read_body(self, headers):
         length = int(headers.get("content-length", 0))
         while len(self.buffer) < length:
-            self.buffer += receive(self.sock)
+            self._receive()
         body, self.buffer = self.buffer[:length], self.buffer[length:]
         return body
 
@@ -148,11 +171,12 @@ class Http2:
         self.sock.sendall(self.state.data_to_send())
 
     def _receive(self):
-        for event in self.state.receive_data(receive(self.sock)):
+        data, arrived = receive(self.sock)
+        for event in self.state.receive_data(data):
             if isinstance(event, h2.events.RequestReceived):
                 headers = dict(event.headers)
                 self.open[event.stream_id] = Request(
-                    headers.pop(":method"), headers.pop(":path"), "2", headers)
+                    headers.pop(":method"), headers.pop(":path"), "2", headers, arrived)
             elif isinstance(event, h2.events.DataReceived):
                 self.open[event.stream_id].body += event.data
                 self.state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
