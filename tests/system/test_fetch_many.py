@@ -26,12 +26,13 @@ def check_pace(stub):
 
 @pytest.fixture
 def pair(authority, place):
-    """Each web server with an API of its own and little patience, to try both at the same time."""
+    """Each web server with an API of its own and so little patience that not all can wait, to try both
+    at the same time. With less, a busy machine that starts 400 processes leaves none for the API."""
     pairs = []
     for name, server in SERVERS.items():
         stub = Stub(authority, place / f"{name}-stub").start()
         write_netrc(stub)
-        environment = api_environment(stub, TRADECLOUD_TIMEOUT=5)
+        environment = api_environment(stub, TRADECLOUD_TIMEOUT=10)
         pairs.append((server(place / name, authority, environment=environment).start(), stub))
     yield pairs
     for site, stub in pairs:
