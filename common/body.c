@@ -298,7 +298,8 @@ struct draft *body_draft(struct body *body, struct text head, struct text tail, 
         return complete_own(body, head, tail, problem);
     if (!draft_create(other, spool, 0, length, problem))
         return NULL;
-    if (write_whole(body, head, tail, other, problem))
+    if (write_whole(body, head, tail, other, problem) &&
+        (!body->drafted || draft_is_sound(&body->draft, problem)))
         return other;
     draft_discard(other);
     return NULL;

@@ -59,7 +59,7 @@ static bool has_room(const struct spool *spool, uint64_t length, struct problem 
 static void remove_name(const struct draft *draft)
 {
     (void)unlinkat(draft->spool->directories[SPOOL_TMP], draft->name, 0);
-    process_remove_at_end(-1, NULL);
+    process_keep(draft->name);
 }
 
 bool draft_create(struct draft *draft, const struct spool *spool, uint64_t room, uint64_t expected,
@@ -177,6 +177,12 @@ bool draft_read(const struct draft *draft, uint64_t offset, char *bytes, size_t 
         done += (size_t)got;
     }
     return true;
+}
+
+bool draft_is_sound(struct draft *draft, struct problem *problem)
+{
+    return presync_end(&draft->presync) ||
+           failed(draft->spool, "write a file in", SPOOL_TMP, problem);
 }
 
 /* --- the end --- */

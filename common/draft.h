@@ -23,7 +23,7 @@
 
 enum { DRAFT_PARTS_MAX = 3 };
 
-/* To stay where it is until its end. */
+/* To stay where it is until its end: a thread may be at it. */
 struct draft {
     const struct spool *spool; /* the caller's, open until the end of the draft */
     int fd;
@@ -37,8 +37,8 @@ struct draft {
 /*
  * Create the file, with `room` bytes at its beginning still to be written, if there is space on the
  * disk for these and for `expected` bytes behind them beside what is to stay free. Should a signal
- * end the process (process.h), the file is removed, if no other draft was created later. Returns
- * false, with a problem (503), if it cannot be created.
+ * end the process, the file is removed; there may be PROCESS_REMOVED_MAX drafts (process.h) at a
+ * time. Returns false, with a problem (503), if it cannot be created.
  */
 bool draft_create(struct draft *draft, const struct spool *spool, uint64_t room, uint64_t expected,
                   struct problem *problem);
@@ -57,6 +57,10 @@ bool draft_write_head(struct draft *draft, struct text head, struct problem *pro
 bool draft_read(const struct draft *draft, uint64_t offset, char *bytes, size_t length,
                 struct problem *problem);
 
+/* Wait for a sync that is under way. Returns false, with a problem (503), if one has failed: what
+ * was read of the file may not be what was written. */
+bool draft_is_sound(struct draft *draft, struct problem *problem);
+
 /*
  * Make the draft, durably, the entry `name` in the given state. In rejected/ an entry of that name
  * counts as stored. For new/, an entry of that name in any state makes it SPOOL_DUPLICATE, which is
@@ -69,7 +73,7 @@ bool draft_read(const struct draft *draft, uint64_t offset, char *bytes, size_t 
 enum spool_outcome draft_publish(struct draft *draft, enum spool_state state, const char *name,
                                  struct problem *problem);
 
-/* Remove the file. */
+/* Remove the file, after waiting for a sync that is under way. */
 void draft_discard(struct draft *draft);
 
 #endif

@@ -19,22 +19,23 @@
 struct presync {
     pthread_t thread;
     int fd;
-    int error; /* of errno; 0: it was synced */
+    int error; /* of errno, of the one that failed; 0: none did */
     bool begun;
     atomic_bool ended;
 };
 
-/* Whether the thread is still syncing. */
+/* Whether a thread is still syncing. */
 bool presync_is_busy(const struct presync *presync);
 
 /*
- * Sync what the file `fd` holds by now, if not presync_is_busy. Where there can be no thread, as
- * memory is short or a limit is reached, nothing is synced before the end. Returns false with errno
- * if the last one failed, such as EIO: it may not be told again, so the file must be given up.
+ * Begin to sync what the file `fd` holds by now; after waiting for the thread, if presync_is_busy.
+ * Where there can be no thread, as memory is short or a limit is reached, nothing is synced before
+ * the end. Returns false with errno if one has failed, with EIO, say: the kernel may tell it once,
+ * and then take what was not written for written, so the file must be given up.
  */
 bool presync_begin(struct presync *presync, int fd);
 
-/* Wait for the thread, if there is one. Returns false with errno if it failed. */
+/* Wait for the thread, if there is one. Returns false with errno if one has failed. */
 bool presync_end(struct presync *presync);
 
 #endif

@@ -33,16 +33,19 @@ static const struct ending {
 #undef ENDING
 };
 
-/* What process_remove_at_end was told. */
-static volatile sig_atomic_t removed_directory = -1;
-static const char *volatile removed_name = NULL;
+/* What process_remove_at_end was told; no name: nothing. */
+static struct {
+    volatile sig_atomic_t directory;
+    const char *volatile name;
+} removed[PROCESS_REMOVED_MAX];
 
 /* Only calls what signal-safety(7) allows. */
 static void end(int number)
 {
     bool failed = response_emergency();
-    if (removed_name != NULL)
-        (void)unlinkat(removed_directory, removed_name, 0);
+    for (size_t i = 0; i < PROCESS_REMOVED_MAX; i++)
+        if (removed[i].name != NULL)
+            (void)unlinkat(removed[i].directory, removed[i].name, 0);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         if (endings[i].number != number)
             continue;
@@ -82,9 +85,19 @@ static void catch_signals(void)
 
 void process_remove_at_end(int directory, const char *name)
 {
-    removed_name = NULL; /* the two never belong to different files */
-    removed_directory = directory;
-    removed_name = name;
+    size_t slot = 0;
+    while (slot < PROCESS_REMOVED_MAX - 1 && removed[slot].name != NULL)
+        slot++;
+    removed[slot].name = NULL; /* the two never belong to different files */
+    removed[slot].directory = directory;
+    removed[slot].name = name;
+}
+
+void process_keep(const char *name)
+{
+    for (size_t i = 0; i < PROCESS_REMOVED_MAX; i++)
+        if (removed[i].name == name)
+            removed[i].name = NULL;
 }
 
 void process_start(unsigned seconds)

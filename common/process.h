@@ -13,8 +13,12 @@
  */
 void process_start(unsigned seconds);
 
+enum { PROCESS_REMOVED_MAX = 2 };
+
 /* Should one of these signals come from now on, remove the file `name` in `directory`, too. There
- * is one such file at most; NULL: none. The name is the caller's, and must stay where it is. */
+ * are PROCESS_REMOVED_MAX such files at most. The name is the caller's, and must stay where it is,
+ * until process_keep is given the same pointer. */
 void process_remove_at_end(int directory, const char *name);
+void process_keep(const char *name);
 
 #endif

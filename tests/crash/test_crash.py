@@ -25,7 +25,7 @@ BODY = order(identifier="m")
 OTHER = order(identifier="another")
 TIMELESS = b'{"eventName":"OrderSynced"}'
 MALFORMED = b'{"eventName":"OrderSynced",}'
-# Larger than what is kept in memory, and so that it is worth to be synced while it arrives.
+# Larger than what is kept in memory, and so large that it is worth syncing while it arrives.
 LARGE = order(identifier="m", filler=600_000)
 LARGE_TIMELESS = TIMELESS[:-1] + b" " * 600_000 + b"}"
 # With a subject for which there is no room before such a body.

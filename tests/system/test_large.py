@@ -421,10 +421,50 @@ def test_arrives_slowly(place):
     assert 1 <= syncs(log).count("fdatasync") <= 8
 
 
-def test_early_sync_fails(place):
-    """It may be told only there; and the file is not synced again, as if that could mend it."""
+def delayed(seconds, what=""):
+    """Each sync of the thread's takes so long."""
+    return [*TRACE, "-e", f"inject=fdatasync{what}:delay_enter={seconds * 1_000_000}"]
+
+
+def test_slow_disk(place):
+    """While one sync is under way, no other begins, and nobody waits for it but at the end."""
+    body = sized(5 * MEGABYTE)
+    upload = Upload(place, len(body), prefix=delayed(3))
+    upload.feed(body)
+    status, log = upload.end()
+    assert status == 202 and syncs(log) == ["fdatasync", "fsync"]
+
+
+@pytest.mark.parametrize("body", [
+    late(MEGABYTE).replace(b'"PO-1"', b'"%s"' % (b"s" * 5000)), sized(MEGABYTE)[:-1] + b"]"],
+    ids=["long subject", "malformed"])
+def test_ended_while_it_is_copied(place, body):
+    """What arrived gives way to another file, for which its room was too small: none of the two stays."""
+    upload = Upload(place, len(body), prefix=delayed(3))
+    upload.feed(body)
+    wait_until(lambda: len(upload.entries("tmp")) == 2)
+    time.sleep(0.3)
+    [pid] = subprocess.check_output(["pgrep", "-P", str(upload.process.pid)], text=True).split()
+    subprocess.run(["kill", pid], check=True)
+    status, log = upload.end()
+    assert status == 503 and "SIGTERM" in log
+    for state in ("tmp", "new", "rejected"):
+        assert upload.entries(state) == []
+
+
+def test_early_sync_with_little_memory(place):
     body = sized(MEGABYTE)
-    upload = Upload(place, len(body), prefix=[*TRACE, "-e", "inject=fdatasync:error=EIO"])
+    upload = Upload(place, len(body), prefix=[*TRACE, "/usr/bin/prlimit", "--as=9000000"])
+    upload.feed(body)
+    status, log = upload.end()
+    assert status == 202 and "fdatasync" in syncs(log)
+
+
+@pytest.mark.parametrize("size, seconds", [(MEGABYTE, 0), (600_000, 1)], ids=["at once", "at the end"])
+def test_early_sync_fails(place, size, seconds):
+    """It may be told only there; and the file is not synced again, as if that could mend it."""
+    body = sized(size)
+    upload = Upload(place, len(body), prefix=delayed(seconds, ":error=EIO"))
     upload.feed(body)
     status, log = upload.end()
     assert status == 503 and "cannot write a file in" in log and "Input/output error" in log

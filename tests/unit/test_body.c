@@ -701,6 +701,33 @@ static void test_draft_that_cannot_be_had(void **state)
     }
 }
 
+/* A sync failed while the body arrived: what can still be read of it may not be what came, so it is
+ * neither completed nor copied. */
+static void test_draft_that_is_not_sound(void **state)
+{
+    static const size_t heads[] = {1, BODY_ROOM};
+    static const char head[BODY_ROOM] = "";
+    const struct config config = configure(32 * MEGABYTE);
+    (void)state;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        struct problem problem = {0};
+        struct draft other;
+        struct body body;
+        read_body(&body, &config, 2 * BODY_WINDOW);
+        body.draft.presync.error = EIO;
+        struct draft *draft =
+            body_draft(&body, (struct text){head, heads[i]}, text_of("}"), &other, &problem);
+        if (heads[i] == BODY_ROOM)
+            assert_int_equal(draft_publish(draft, SPOOL_NEW, "a.json", &problem), SPOOL_FAILURE);
+        else
+            assert_null(draft);
+        assert_int_equal(problem.status, 503);
+        assert_non_null(strstr(problem.reason, strerror(EIO)));
+        body_release(&body);
+        assert_int_equal(count_all(), 0);
+    }
+}
+
 /* Whenever it is let go of, nothing stays: not in the spool, not open, not in memory. */
 static void test_release(void **state)
 {
@@ -752,6 +779,7 @@ int main(void)
         WITH_STDIN(test_drafts),
         WITH_STDIN(test_data_in_memory),
         WITH_STDIN(test_draft_that_cannot_be_had),
+        WITH_STDIN(test_draft_that_is_not_sound),
         WITH_STDIN(test_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,16 +340,35 @@ static void tell_nothing(int directory)
     (void)directory;
 }
 
-static void tell_another(int directory)
+static const char first_name[] = "first";
+static const char second_name[] = "second";
+
+static void tell_both(int directory)
 {
-    process_remove_at_end(directory, "first");
-    process_remove_at_end(directory, "second");
+    process_remove_at_end(directory, first_name);
+    process_remove_at_end(directory, second_name);
 }
 
 static void tell_and_forget(int directory)
 {
-    process_remove_at_end(directory, "first");
-    process_remove_at_end(-1, NULL);
+    tell_both(directory);
+    process_keep(first_name);
+    process_keep(second_name);
+}
+
+static void tell_and_forget_first(int directory)
+{
+    tell_both(directory);
+    process_keep(first_name);
+}
+
+/* As when one gave way to another. */
+static void tell_one_after_the_other(int directory)
+{
+    tell_both(directory);
+    process_keep(first_name);
+    process_remove_at_end(directory, first_name);
+    process_keep(second_name);
 }
 
 /* It is gone already, as right after it was removed. */
@@ -376,9 +395,19 @@ static int nothing_program(int number)
     return files_program(number, tell_nothing);
 }
 
-static int another_program(int number)
+static int both_program(int number)
 {
-    return files_program(number, tell_another);
+    return files_program(number, tell_both);
+}
+
+static int forget_first_program(int number)
+{
+    return files_program(number, tell_and_forget_first);
+}
+
+static int turn_program(int number)
+{
+    return files_program(number, tell_one_after_the_other);
 }
 
 static int forget_program(int number)
@@ -402,9 +431,14 @@ static const struct {
     bool first; /* whether it stays */
     bool second;
 } removals[] = {
-    {"one", one_program, false, true},         {"nothing", nothing_program, true, true},
-    {"another", another_program, true, false}, {"forgotten", forget_program, true, true},
-    {"gone", gone_program, false, true},       {"away", away_program, false, true},
+    {"one", one_program, false, true},
+    {"nothing", nothing_program, true, true},
+    {"both", both_program, false, false},
+    {"forgotten", forget_program, true, true},
+    {"first forgotten", forget_first_program, true, false},
+    {"in turn", turn_program, false, true},
+    {"gone", gone_program, false, true},
+    {"away", away_program, false, true},
 };
 
 static void test_removes_at_end(void **state)
