@@ -18,7 +18,7 @@ KINDS = {
         "body.body_init", "envelope.add_data_name", "event.take problem_memory", "event.event_read",
         "event.take_first", "event.take_time", "event.take_message", "event.take_object",
         "receipt.build_envelope", "rejection.add", "rejection.rejection_build problem_memory",
-        "webhook.fetch", "http.explain problem_memory", "known.known_add", "response.send", "table.hold", "token.add",
+        "webhook.fetch", "http.explain problem_memory", "known.known_add", "presync.start_thread", "response.send", "table.hold", "token.add",
         "token.token_save", "fields.fields_value", "listing.list_names", "summary.summary_print"],
     "a system call fails that is not made to: of the static tradecloud-webhook, of follow, or one that"
     " fails for good only where a disk or kernel is broken": [
@@ -30,7 +30,7 @@ KINDS = {
         "directory.advice", "claim.open_for FAILED"],
     "a disk fails while a large body is written or read back, or a signal comes then: crash/ does it,"
     " uncounted": [
-        "draft.begin_writing", "draft.write_parts", "draft.draft_write_head", "draft.draft_read",
+        "draft.write_parts", "draft.draft_write_head", "draft.draft_read",
         "envelope.envelope_identify", "event.take return false", "rejection.rejection_build return"],
     "a write moves fewer bytes than it was asked to": ["attempt.fill", "lease.fill"],
     "getrandom() fails, which it does not do once the machine is up": [
