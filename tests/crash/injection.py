@@ -42,7 +42,7 @@ ERRORS = {
     "pwritev": ["EIO", "EINTR", "EFBIG", *SPACE],
     "pwrite64": ["EIO", "EINTR", "EFBIG", *SPACE],
     "fsync": ["EIO", "EINTR", "EROFS", *SPACE],
-    "fdatasync": ["EIO", "EROFS", *SPACE],
+    "fdatasync": ["EIO", "EINTR", "EROFS", *SPACE],
     "close": ["EIO", "EINTR", *SPACE],
     "linkat": ["EIO", "EROFS", "EACCES", "EPERM", "EMLINK", "ENOMEM", *SPACE],
     "symlinkat": ["EIO", "EROFS", "EACCES", "ENOMEM", *SPACE],
@@ -64,8 +64,9 @@ ERRORS = {
     "access": ["EACCES", "EIO"],
 }
 SHORT = ["read", "write", "writev", "pwritev", "pread64", "pwrite64"]
-# What must not matter to what receives: that there can be no thread that syncs early.
-HARMLESS = {"clone3": ["EAGAIN", "ENOMEM"]}
+# What must not matter to what receives: that there can be no thread that syncs early, or that its
+# sync is interrupted.
+HARMLESS = {"clone3": ["EAGAIN", "ENOMEM"], "fdatasync": ["EINTR"]}
 FOLLOWED = "openat,mkdirat,symlinkat,write,writev,pwritev,pwrite64,fsync,fdatasync,linkat,unlinkat"
 TROUBLE = (502, 503, 504)
 NOT_REACHED = 99  # by which shorten ends
