@@ -316,8 +316,10 @@ static int remove_place(void **state)
     return rmdir(place);
 }
 
+static void (*tell)(int directory);
+
 /* Two files are made; what becomes of them is told to the process; then the signal comes. */
-static int files_program(int number, void (*tell)(int directory))
+static int files_program(int number)
 {
     process_start(0);
     int directory = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -385,60 +387,20 @@ static void tell_one_and_go_away(int directory)
     (void)chdir("/");
 }
 
-static int one_program(int number)
-{
-    return files_program(number, tell_one);
-}
-
-static int nothing_program(int number)
-{
-    return files_program(number, tell_nothing);
-}
-
-static int both_program(int number)
-{
-    return files_program(number, tell_both);
-}
-
-static int forget_first_program(int number)
-{
-    return files_program(number, tell_and_forget_first);
-}
-
-static int turn_program(int number)
-{
-    return files_program(number, tell_one_after_the_other);
-}
-
-static int forget_program(int number)
-{
-    return files_program(number, tell_and_forget);
-}
-
-static int gone_program(int number)
-{
-    return files_program(number, tell_of_what_is_gone);
-}
-
-static int away_program(int number)
-{
-    return files_program(number, tell_one_and_go_away);
-}
-
 static const struct {
     const char *name;
-    int (*program)(int);
+    void (*tell)(int directory);
     bool first; /* whether it stays */
     bool second;
 } removals[] = {
-    {"one", one_program, false, true},
-    {"nothing", nothing_program, true, true},
-    {"both", both_program, false, false},
-    {"forgotten", forget_program, true, true},
-    {"first forgotten", forget_first_program, true, false},
-    {"in turn", turn_program, false, true},
-    {"gone", gone_program, false, true},
-    {"away", away_program, false, true},
+    {"one", tell_one, false, true},
+    {"nothing", tell_nothing, true, true},
+    {"both", tell_both, false, false},
+    {"forgotten", tell_and_forget, true, true},
+    {"first forgotten", tell_and_forget_first, true, false},
+    {"in turn", tell_one_after_the_other, false, true},
+    {"gone", tell_of_what_is_gone, false, true},
+    {"away", tell_one_and_go_away, false, true},
 };
 
 static void test_removes_at_end(void **state)
@@ -446,7 +408,8 @@ static void test_removes_at_end(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof removals / sizeof removals[0]; i++)
         for (size_t j = 0; j < sizeof deadly / sizeof deadly[0]; j++) {
-            struct ending ending = run(removals[i].program, deadly[j].number);
+            tell = removals[i].tell;
+            struct ending ending = run(files_program, deadly[j].number);
             assert_ended(deadly[j].name, &ending, deadly[j].word);
             if (is_there("first") != removals[i].first || is_there("second") != removals[i].second)
                 fail_msg("%s, %s: the wrong file was removed", removals[i].name, deadly[j].name);
